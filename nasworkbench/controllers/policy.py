@@ -1,0 +1,129 @@
+"""The policy: an LSTM that makes one decision after another (NASNet paper, appendix A.2).
+
+Each decision's softmax reads the LSTM's hidden state; the token that was drawn is embedded and fed
+back as the next input. The probability of a whole string is the product over its decisions.
+
+Shapes: ``B`` strings in a batch, ``T`` decisions, ``C`` choices of the widest decision (narrower
+ones are padded, and the padding is masked to probability 0), ``H`` hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class LSTMPolicy(nn.Module):
+    """One layer of 100 LSTM units, uniform initial weights in [-0.1, 0.1] (A.2).
+
+    The paper is silent about the embedding (here as wide as the LSTM, with a row for every token of
+    every decision) and about temperature (1): both are this project's choice.
+
+    Args:
+        choices: number of choices of each decision, in order.
+        hidden: LSTM units.
+        generator: source of the initial weights.
+        temperature: the logits are divided by it; above 1 the policy is more even.
+    """
+
+    mask: Tensor
+    offsets: Tensor
+
+    def __init__(
+        self,
+        choices: Sequence[int],
+        hidden: int = 100,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        self.temperature = temperature
+        steps, widest = len(choices), max(choices)
+        counts = torch.tensor(choices)
+        self.embedding = nn.Embedding(1 + sum(choices), hidden)  # row 0 starts a string
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.head_weight = nn.Parameter(torch.empty(steps, hidden, widest))
+        self.head_bias = nn.Parameter(torch.empty(steps, 1, widest))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
+        # mask[t, 0, c] is True where decision t has no choice c; offsets[t] + token = embedding row
+        mask = (torch.arange(widest) >= counts[:, None])[:, None, :]
+        self.register_buffer("mask", mask, persistent=False)
+        offsets = 1 + torch.cumsum(counts, 0) - counts
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    def log_distribution(self, tokens: Tensor) -> Tensor:
+        """log P(c | tokens before t) for every decision t and choice c.
+
+        Args:
+            tokens: (B, T) whole numbers; the last one is not read.
+
+        Returns:
+            (B, T, C); minus infinity at choices that a decision does not have.
+        """
+        rows = (tokens + self.offsets)[:, :-1]
+        rows = torch.cat([rows.new_zeros(len(tokens), 1), rows], dim=1)
+        states, _ = self.lstm(self.embedding(rows))  # (B, T, H)
+        logits = torch.baddbmm(self.head_bias, states.transpose(0, 1), self.head_weight)  # (T, B, C)
+        return self._log_softmax(logits).transpose(0, 1)
+
+    def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """log P of each token given those before it, and each decision's entropy: two (B, T)."""
+        log_distribution = self.log_distribution(tokens)
+        return _log_probs(log_distribution, tokens), entropy(log_distribution)
+
+    def _log_softmax(self, logits: Tensor) -> Tensor:
+        scaled = logits / self.temperature if self.temperature != 1 else logits
+        return scaled.masked_fill(self.mask, -torch.inf).log_softmax(-1)
+
+    @torch.no_grad()
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw ``count`` strings.
+
+        The same numbers as :meth:`log_distribution`, one decision at a time and without autograd's
+        bookkeeping. A softmax is sampled by adding Gumbel noise to its logits and taking the
+        largest, so that the noise of all decisions is drawn at once.
+
+        Returns:
+            tokens (B, T) and log P of each of them (B, T).
+        """
+        steps, _, widest = self.mask.shape
+        hidden = self.lstm.hidden_size
+        uniform = torch.rand(steps, count, widest, generator=generator)
+        noise = -torch.log(-torch.log(uniform.clamp_(1e-10, 1 - 1e-7))) * self.temperature
+        noise.masked_fill_(self.mask, -torch.inf)
+
+        # the LSTM's input is always an embedding row, so its share of the gates is a table
+        lstm = self.lstm
+        table = self.embedding.weight @ lstm.weight_ih_l0.T + (lstm.bias_ih_l0 + lstm.bias_hh_l0)
+        start, *tables = table.split([1, *self.choices])
+        recurrent = lstm.weight_hh_l0.T.contiguous()
+        h = c = torch.zeros(count, hidden)
+        tokens = torch.empty(steps, count, dtype=torch.long)
+        logits = torch.empty(steps, count, widest)
+        fed_back = start.expand(count, -1)  # (B, 4H)
+        parts = (tables, self.head_weight, self.head_bias, noise, logits, tokens)
+        for rows, weight, bias, noise_t, logits_t, token in zip(*parts, strict=True):
+            gates = torch.addmm(fed_back, h, recurrent)  # (B, 4H): i, f, g, o
+            i, f, _, o = torch.sigmoid(gates).chunk(4, 1)
+            g = torch.tanh(gates[:, 2 * hidden : 3 * hidden])
+            c = torch.addcmul(f * c, i, g)
+            h = o * torch.tanh(c)
+            torch.addmm(bias, h, weight, out=logits_t)
+            torch.argmax(logits_t + noise_t, 1, out=token)
+            fed_back = rows.index_select(0, token)
+        log_probs = _log_probs(self._log_softmax(logits), tokens)
+        return tokens.T.contiguous(), log_probs.T.contiguous()
+
+
+def _log_probs(log_distribution: Tensor, tokens: Tensor) -> Tensor:
+    return log_distribution.gather(-1, tokens[..., None]).squeeze(-1)
+
+
+def entropy(log_distribution: Tensor) -> Tensor:
+    """Entropy in nats of each distribution along the last axis; masked choices add nothing."""
+    finite = log_distribution.masked_fill(log_distribution == -torch.inf, 0.0)
+    return -(finite.exp() * finite).sum(-1)

@@ -1,0 +1,176 @@
+"""What REINFORCE and PPO share: the policy, the baseline, and the queue of told outcomes.
+
+The learning itself, from a batch of outcomes to new weights, stands in ``reinforce.py`` and
+``ppo.py``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import WorkbenchError
+from ..spaces import CellSpace
+from .base import Controller, Outcome, Proposal, number, whole
+from .policy import LSTMPolicy
+
+
+class PolicyGradient(Controller):
+    """A controller that samples from an :class:`LSTMPolicy` and updates it every ``batch_size``
+    outcomes, in the order in which they are told.
+
+    Args:
+        space: what to search.
+        seed: of the initial weights and of all samples.
+        learning_rate: 0.00035 in the paper (A.2).
+        batch_size: architectures per update, 20 in the paper (A.2).
+        entropy_weight: 0.00001 in the paper (A.2).
+        baseline_decay: weight of the old value in the moving average of rewards, 0.95 in the
+            paper (A.2).
+        whiten_advantages: subtract the batch's mean advantage and divide by its standard
+            deviation. Not in the paper.
+        hidden: LSTM units, 100 in the paper (A.2).
+
+    The optimiser is Adam, which the paper does not name: this project's choice.
+
+    Raises:
+        SettingsError: a setting out of range.
+    """
+
+    def __init__(
+        self,
+        space: CellSpace,
+        seed: int = 0,
+        *,
+        learning_rate: float = 0.00035,
+        batch_size: int = 20,
+        entropy_weight: float = 0.00001,
+        baseline_decay: float = 0.95,
+        whiten_advantages: bool = False,
+        hidden: int = 100,
+    ) -> None:
+        super().__init__(space, seed)
+        self.learning_rate = number("learning_rate", learning_rate, 0.0)
+        self.batch_size = whole("batch_size", batch_size)
+        self.entropy_weight = number("entropy_weight", entropy_weight, 0.0)
+        self.baseline_decay = number("baseline_decay", baseline_decay, 0.0, 1.0)
+        self.whiten_advantages = bool(whiten_advantages)
+        self.hidden = whole("hidden", hidden)
+        self.generator = torch.Generator().manual_seed(self.seed)
+        choices = [decision.choices for decision in space.decisions]
+        self.policy = LSTMPolicy(choices, self.hidden, self.generator)
+        self.optimizer = torch.optim.Adam(
+            self.policy.parameters(), lr=self.learning_rate, fused=True
+        )
+        self.baseline: float | None = None
+        self.updates = 0
+        self.waiting: list[Outcome] = []  # told, and not yet part of an update
+
+    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
+        tokens, log_probs = self.policy.sample(count, self.generator)
+        return [
+            (tuple(t), tuple(p)) for t, p in zip(tokens.tolist(), log_probs.tolist(), strict=True)
+        ]
+
+    def tell(self, outcomes: Iterable[Outcome]) -> None:
+        """Queue the outcomes; every ``batch_size`` of them make one update of the policy.
+
+        Raises:
+            WorkbenchError: a proposal that does not fit this policy.
+        """
+        steps = len(self.space.decisions)
+        for outcome in outcomes:
+            proposal = outcome.proposal
+            if len(proposal.tokens) != steps or len(proposal.log_probs) != steps:
+                raise WorkbenchError(
+                    f"proposal {proposal.number} has {len(proposal.tokens)} tokens and "
+                    f"{len(proposal.log_probs)} stored log-probabilities; this policy makes "
+                    f"{steps} decisions. Tell a controller only what it has proposed"
+                )
+            self.waiting.append(outcome)
+            if len(self.waiting) == self.batch_size:
+                batch, self.waiting = self.waiting, []
+                tokens = torch.tensor([o.proposal.tokens for o in batch])
+                old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
+                rewards = torch.tensor([float(o.reward) for o in batch])
+                self.last_update = self.update(tokens, old_log_probs, rewards)
+                self.updates += 1
+
+    @abstractmethod
+    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, float]:
+        """One update of the policy from ``tokens`` (B, T), their log-probabilities when they were
+        sampled (B, T) and ``rewards`` (B); returns what is worth plotting."""
+
+    def advantages(self, rewards: Tensor) -> Tensor:
+        """How much better than expected each reward is, (B): R - b.
+
+        The baseline b is the moving average *before* this batch. Before the very first batch there
+        is none, and that batch's own mean stands in (this project's choice: a baseline of 0 would
+        reinforce everything that the untrained policy happened to draw).
+        """
+        baseline = rewards.mean() if self.baseline is None else self.baseline
+        advantages = rewards - baseline
+        if self.whiten_advantages and len(rewards) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return advantages
+
+    def move_baseline(self, rewards: Tensor) -> None:
+        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
+        for reward in rewards.tolist():
+            if self.baseline is None:
+                self.baseline = float(rewards.mean())
+            self.baseline = self.baseline_decay * self.baseline + (1 - self.baseline_decay) * reward
+
+    def step(self, loss: Tensor) -> None:
+        """One step of the optimiser down the gradient of ``loss``."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def settings(self) -> dict[str, Any]:
+        names = ("seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay")
+        return {name: getattr(self, name) for name in (*names, "whiten_advantages", "hidden")}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "progress": {
+                "asked": self.asked,
+                "updates": self.updates,
+                "baseline": self.baseline,
+                "last_update": self.last_update,
+            },
+            "waiting": {
+                "numbers": [o.proposal.number for o in self.waiting],
+                "rewards": [o.reward for o in self.waiting],
+                "tokens": torch.tensor([o.proposal.tokens for o in self.waiting]),
+                "log_probs": torch.tensor(
+                    [o.proposal.log_probs for o in self.waiting], dtype=torch.float64
+                ),
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.policy.load_state_dict(state["policy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        progress = state["progress"]
+        self.asked, self.updates = progress["asked"], progress["updates"]
+        self.baseline, self.last_update = progress["baseline"], progress["last_update"]
+        waiting = state["waiting"]
+        self.waiting = [
+            Outcome(Proposal(n, tuple(tokens), self.space.decode(tokens), tuple(log_probs)), reward)
+            for n, reward, tokens, log_probs in zip(
+                waiting["numbers"],
+                waiting["rewards"],
+                waiting["tokens"].tolist(),
+                waiting["log_probs"].tolist(),
+                strict=True,
+            )
+        ]

@@ -1,0 +1,174 @@
+"""The little of the DOT language that the pictures need, and their colours.
+
+Every text that a user can choose passes :func:`quoted`; node names are made here and never come
+from a user.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from ..errors import WorkbenchError, listed
+
+#: Longest text on a picture, in characters; a longer one is cut (this project's choice).
+LONGEST_LABEL = 80
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Fill and border of one kind of node."""
+
+    fill: str
+    border: str
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a picture: tints of the Okabe-Ito palette, which the colour-blind can tell apart."""
+
+    background: str
+    text: str
+    frame: str  # border of a block
+    edge: str
+    older: str  # edges out of h[i-1]
+    newer: str  # edges out of h[i]
+    faded: str  # everything about a block that does not reach the output
+    state: Paint  # cell inputs; a network's stem
+    operation: Paint  # operations; normal cells
+    combination: Paint  # add and concat inside a block; reduction cells
+    output: Paint  # the cell's output; a network's classifier
+
+
+THEMES = {
+    "light": Theme(
+        background="#ffffff",
+        text="#1a1a1a",
+        frame="#c4c4c4",
+        edge="#555555",
+        older="#0072b2",
+        newer="#b35900",
+        faded="#9a9a9a",
+        state=Paint("#d3ebf9", "#0072b2"),
+        operation=Paint("#fdf7cc", "#8f8000"),
+        combination=Paint("#c9eee1", "#007556"),
+        output=Paint("#f3dcea", "#9c4a7c"),
+    ),
+    "dark": Theme(
+        background="#1e1e1e",
+        text="#f0f0f0",
+        frame="#5a5a5a",
+        edge="#b5b5b5",
+        older="#56b4e9",
+        newer="#e69f00",
+        faded="#7d7d7d",
+        state=Paint("#123f5a", "#56b4e9"),
+        operation=Paint("#4a4510", "#f0e442"),
+        combination=Paint("#0b4535", "#2ac99b"),
+        output=Paint("#512a43", "#cc79a7"),
+    ),
+}
+
+
+def theme_named(name: str) -> Theme:
+    """The theme of this name.
+
+    Raises:
+        WorkbenchError: no such theme.
+    """
+    if not isinstance(name, str) or name not in THEMES:
+        raise WorkbenchError(f"unknown theme {name!r} of a drawing; the themes are {listed(THEMES)}")
+    return THEMES[name]
+
+
+def plain(text: str) -> str:
+    """The text on one line, without control characters, cut to a length that fits a picture."""
+    kept = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") else character
+        for character in text[: 4 * LONGEST_LABEL]
+    )
+    words = " ".join(kept.split())
+    return words if len(words) <= LONGEST_LABEL else words[: LONGEST_LABEL - 1] + "…"
+
+
+def quoted(*lines: str) -> str:
+    """A DOT string of one or more centred lines that shows exactly these texts.
+
+    Backslashes and quotes would end or change the string; graphviz resolves ``&lt;`` and its kin in
+    labels, so ``&`` is escaped too.
+    """
+    shown = [
+        plain(line).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
+        for line in lines
+    ]
+    return '"' + "\\n".join(shown) + '"'
+
+
+def attributes(**values: str) -> str:
+    """``[key="value", ...]``; values that come from :func:`quoted` are taken as they are."""
+    pairs = (
+        f"{key}={value if value.startswith(chr(34)) else quoted(value)}"
+        for key, value in values.items()
+        if value
+    )
+    return f"[{', '.join(pairs)}]"
+
+
+def painted(paint: Paint, theme: Theme, used: bool = True) -> dict[str, str]:
+    """Fill, border and text colour of a node; dashed and grey if it is not used."""
+    if used:
+        return {
+            "style": "filled,rounded" if paint == theme.operation else "filled",
+            "fillcolor": paint.fill,
+            "color": paint.border,
+            "fontcolor": theme.text,
+        }
+    return {
+        "style": "dashed",
+        "color": theme.faded,
+        "fontcolor": theme.faded,
+    }
+
+
+def header(theme: Theme, direction: str, *titles: str) -> list[str]:
+    """The first lines of a graph: fonts, spacing, background, titles on top."""
+    shown = [title for title in titles if title]
+    graph = attributes(
+        rankdir=direction,
+        bgcolor=theme.background,
+        pad="0.12",
+        nodesep="0.07",
+        ranksep="0.32",
+        fontname="Helvetica",
+        fontsize="12",
+        fontcolor=theme.text,
+        labelloc="t",
+        label=quoted(*shown) if shown else "",
+    )
+    node = attributes(
+        fontname="Helvetica", fontsize="10", height="0.28", width="0.3", margin="0.06,0.03"
+    )
+    edge = attributes(
+        arrowsize="0.5", color=theme.edge, fontname="Helvetica", fontsize="9", fontcolor=theme.text
+    )
+    return [f"graph {graph}", f"node {node}", f"edge {edge}"]
+
+
+def indented(lines: list[str]) -> list[str]:
+    """The lines one step to the right."""
+    return ["  " + line for line in lines]
+
+
+def subgraph(name: str, lines: list[str], **values: str) -> list[str]:
+    """A named subgraph around the lines; names that begin with ``cluster`` get a frame."""
+    return [
+        f"subgraph {name} {{",
+        *indented([f"graph {attributes(**values)}"] if values else []),
+        *indented(lines),
+        "}",
+    ]
+
+
+def digraph(lines: list[str]) -> str:
+    """The whole DOT text."""
+    return "\n".join(["digraph nasworkbench {", *indented(lines), "}", ""])

@@ -1,0 +1,165 @@
+"""From DOT text to SVG and PNG: by graphviz's ``dot``, else by pygraphviz, which brings its own."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import WorkbenchError
+
+#: Pixels an inch of the PNG: the size at which browsers show the SVG.
+DPI = 96
+
+SUFFIXES = (".svg", ".png", ".dot")
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture: its DOT text, and ways to render, save and show it.
+
+    Attributes:
+        source: the DOT text.
+        title: what a screen reader announces.
+        text: the same in words, for terminals and for the SVG's description.
+    """
+
+    source: str
+    title: str
+    text: str
+
+    def svg(self) -> str:
+        """The picture as SVG text, with a title and a description for screen readers.
+
+        Raises:
+            WorkbenchError: graphviz is not installed.
+        """
+        return self._svg
+
+    @cached_property
+    def _svg(self) -> str:
+        return accessible(render(self.source, "svg").decode(), self.title, self.text)
+
+    def png(self, dpi: int = DPI) -> bytes:
+        """The picture as a PNG file's bytes; ``dpi`` pixels an inch.
+
+        Raises:
+            WorkbenchError: graphviz is not installed, or ``dpi`` is out of range.
+        """
+        if not isinstance(dpi, int) or isinstance(dpi, bool) or not 10 <= dpi <= 1200:
+            raise WorkbenchError(f"dpi is a whole number from 10 to 1200, got {dpi!r}")
+        first, _, rest = self.source.partition("\n")
+        return render(f"{first}\n  graph [dpi={dpi}]\n{rest}", "png")
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file; the suffix (.svg, .png or .dot) says what. Returns the path.
+
+        Raises:
+            WorkbenchError: another suffix, a folder that is not there, or no graphviz.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in SUFFIXES:
+            raise WorkbenchError(
+                f"cannot save a drawing as {path.name!r}: the name ends in .svg, .png or .dot"
+            )
+        content = {
+            ".svg": lambda: self.svg().encode(),
+            ".png": self.png,
+            ".dot": lambda: self.source.encode(),
+        }[path.suffix.lower()]()
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise WorkbenchError(f"cannot write the drawing to {path}: {error}") from None
+        return path
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.title}>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        """SVG, PNG (what an untrusted notebook shows) and text; text alone without graphviz."""
+        try:
+            return {
+                "image/svg+xml": self.svg(),
+                "image/png": self.png(),
+                "text/plain": self.text,
+            }
+        except WorkbenchError as error:
+            return {"text/plain": f"{self.text}\n\n(no picture: {error})"}
+
+
+def dot_available() -> bool:
+    """Whether graphviz's ``dot`` program is on the PATH."""
+    return shutil.which("dot") is not None
+
+
+def render(source: str, form: str) -> bytes:
+    """Run graphviz on a DOT text.
+
+    Args:
+        source: the DOT text.
+        form: ``"svg"`` or ``"png"``.
+
+    Raises:
+        WorkbenchError: neither ``dot`` nor pygraphviz is there, or graphviz failed.
+    """
+    if dot_available() and (graphviz := _optional("graphviz")):
+        try:
+            return graphviz.pipe("dot", form, source.encode(), quiet=True)
+        except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
+            raise WorkbenchError(f"graphviz's dot cannot draw this: {error}") from None
+    if pygraphviz := _optional("pygraphviz"):
+        try:
+            return pygraphviz.AGraph(string=source).draw(format=form, prog="dot")
+        except (OSError, ValueError) as error:
+            raise WorkbenchError(f"pygraphviz cannot draw this: {error}") from None
+    raise WorkbenchError(
+        "drawing needs graphviz, and neither its program 'dot' nor the package pygraphviz is here. "
+        "Install one of the two: graphviz by your system (apt install graphviz, brew install "
+        'graphviz, conda install graphviz), or pygraphviz by pip install "nasworkbench[drawing]". '
+        "The DOT text itself is in .source, and .save('name.dot') writes it."
+    )
+
+
+def _optional(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def accessible(svg: str, title: str, text: str) -> str:
+    """The SVG as one image with a name, and with a rounded background.
+
+    A page shows the SVG as it is, in light and in dark themes, so the background stays opaque.
+    """
+    for prefix, uri in (("", _SVG), ("xlink", _XLINK)):
+        ElementTree.register_namespace(prefix, uri)
+    root = ElementTree.fromstring(svg)
+    root.set("role", "img")
+    root.set("aria-label", title)
+    for place, (tag, content) in enumerate((("title", title), ("desc", text))):
+        element = ElementTree.Element(f"{{{_SVG}}}{tag}")
+        element.text = content
+        root.insert(place, element)
+    graph = root.find(f"{{{_SVG}}}g")
+    background = graph.find(f"{{{_SVG}}}polygon") if graph is not None else None
+    if background is not None:
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", background.get("points", ""))]
+        x, y = min(numbers[0::2]), min(numbers[1::2])
+        width, height = max(numbers[0::2]) - x, max(numbers[1::2]) - y
+        background.tag = f"{{{_SVG}}}rect"
+        del background.attrib["points"]
+        sizes = {"x": x, "y": y, "width": width, "height": height, "rx": 8}
+        background.attrib |= {key: f"{value:g}" for key, value in sizes.items()}
+    return ElementTree.tostring(root, encoding="unicode")

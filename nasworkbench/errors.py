@@ -1,0 +1,62 @@
+"""One family of errors, so that a user catches one name and reads one kind of message.
+
+A message says what came, where, what is allowed, and the next step.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class WorkbenchError(Exception):
+    """Anything a user can put right: bad input, missing data, a folder that is taken."""
+
+
+class GenotypeError(WorkbenchError):
+    """A block, cell or genotype that cannot exist."""
+
+
+class DialectError(WorkbenchError):
+    """Text of another project's encoding that is malformed, or that cannot say what was asked."""
+
+
+class SpaceError(WorkbenchError):
+    """A search space that cannot be built, or a genotype or token string outside of it."""
+
+
+class NetworkError(WorkbenchError):
+    """A network that cannot be built, or an image it cannot take."""
+
+
+class DataError(WorkbenchError):
+    """A data set that is unknown, missing or torn."""
+
+
+class SettingsError(WorkbenchError):
+    """A setting outside its range: a recipe, a controller, an executor or a tier."""
+
+
+class StoreError(WorkbenchError):
+    """A run folder that is taken, damaged, locked, or belongs to another search."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which ``pip install`` line brings it.
+
+    Raises:
+        WorkbenchError: the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise WorkbenchError(
+            f"the package '{module}' is needed here and cannot be imported ({error}). "
+            f'Install it with: pip install "nasworkbench[{extra}]"'
+        ) from error
+
+
+def listed(names) -> str:
+    """``a, b and c``: how the messages list what is allowed."""
+    words = [str(name) for name in names]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,453 @@
+"""The genotype: what a controller designs, and the one thing that crosses the whole house.
+
+A *cell* reads a few hidden states (two in NASNet: 0 = h[i-1], the older input, 1 = h[i], the newer
+one) and appends one hidden state per *block*. A block applies one operation to each of two earlier
+states and combines the results. The cell's output is the concatenation of some states: unless said
+otherwise, of the blocks that no other block reads (NASNet paper, section 3).
+
+Everything here is frozen and checked in construction, and knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import GenotypeError, listed
+
+#: The thirteen operations of the NASNet search space, in the paper's order (section 3).
+NASNET_OPERATIONS = (
+    "identity",
+    "conv_1x3_3x1",
+    "conv_1x7_7x1",
+    "dil_conv_3x3",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+    "max_pool_5x5",
+    "max_pool_7x7",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+)
+
+#: Every operation a genotype may name: NASNet's, and those that other published cells need.
+OPERATIONS = (
+    *NASNET_OPERATIONS,
+    "dil_sep_conv_3x3",
+    "dil_sep_conv_5x5",
+    "max_pool_2x2",
+    "conv_7x1_1x7",
+)
+
+#: How the two results of a block become one hidden state.
+COMBINATIONS = ("add", "concat")
+
+FORMAT = "nasworkbench.genotype/1"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Two hidden states, an operation for each, and how the results are combined.
+
+    Raises:
+        GenotypeError: a state that is not a whole number from 0, an unknown operation or
+            combination; the message names the side.
+    """
+
+    left: int
+    left_op: str
+    right: int
+    right_op: str
+    combine: str = "add"
+
+    def __post_init__(self) -> None:
+        for side, state, operation in self.sides:
+            if not isinstance(state, int) or isinstance(state, bool) or state < 0:
+                raise GenotypeError(
+                    f"{side} input: a hidden state is a whole number from 0, got {state!r}"
+                )
+            if operation not in OPERATIONS:
+                raise GenotypeError(
+                    f"{side} input: unknown operation {operation!r}; the operations are "
+                    f"{listed(OPERATIONS)}"
+                )
+        if self.combine not in COMBINATIONS:
+            raise GenotypeError(
+                f"unknown combination {self.combine!r}; a block's results are combined by "
+                f"{' or '.join(COMBINATIONS)}"
+            )
+
+    @property
+    def sides(self) -> tuple[tuple[str, int, str], tuple[str, int, str]]:
+        """``(side, hidden state, operation)`` for the left and the right input."""
+        return ("left", self.left, self.left_op), ("right", self.right, self.right_op)
+
+    @property
+    def inputs(self) -> tuple[int, int]:
+        """The two hidden states that the block reads."""
+        return self.left, self.right
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Blocks in order, and the hidden states whose concatenation is the cell's output.
+
+    Args:
+        blocks: at least one :class:`Block`; block ``k`` may read the states 0 to
+            ``inputs + k - 1`` and makes the state ``inputs + k``.
+        concat: the states of the output. ``None``: every block that no block reads. The cell's
+            inputs join the output only by an explicit list (as NASNet-A's ``p`` does).
+        inputs: how many hidden states the cell is given; 2 in NASNet-A, 4 in NASNet-B.
+
+    Raises:
+        GenotypeError: an empty cell, a state from the future, a concat out of range.
+    """
+
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...] = None  # type: ignore[assignment]  # None is resolved below
+    inputs: int = 2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, int) or self.inputs < 1:
+            raise GenotypeError(f"a cell has at least one input, got inputs={self.inputs!r}")
+        blocks = tuple(self.blocks) if isinstance(self.blocks, Iterable) else ()
+        if not blocks:
+            raise GenotypeError("a cell needs at least one block, got none")
+        for number, block in enumerate(blocks):
+            if not isinstance(block, Block):
+                raise GenotypeError(f"block {number} is no Block but {block!r}")
+            for side, state, _ in block.sides:
+                if state >= self.inputs + number:
+                    raise GenotypeError(
+                        f"block {number}, {side} input: reads hidden state {state}, which does not "
+                        f"exist yet; block {number} may read 0 to {self.inputs + number - 1}"
+                    )
+        object.__setattr__(self, "blocks", blocks)
+        object.__setattr__(self, "concat", self._checked_concat())
+
+    def _checked_concat(self) -> tuple[int, ...]:
+        if self.concat is None:
+            return self.loose_ends
+        states = tuple(self.concat) if isinstance(self.concat, Iterable) else (self.concat,)
+        for state in states:
+            if not isinstance(state, int) or isinstance(state, bool) or not 0 <= state < self.state_count:
+                raise GenotypeError(
+                    f"concat: hidden state {state!r} is out of range; this cell has the states "
+                    f"0 to {self.state_count - 1}"
+                )
+        if not states or len(set(states)) != len(states):
+            raise GenotypeError(
+                f"concat: needs one or more different hidden states, got {list(states)}"
+            )
+        return tuple(sorted(states))
+
+    @property
+    def state_count(self) -> int:
+        """Number of hidden states: the inputs and one per block."""
+        return self.inputs + len(self.blocks)
+
+    @property
+    def loose_ends(self) -> tuple[int, ...]:
+        """The block outputs that no block reads."""
+        read = {state for block in self.blocks for state in block.inputs}
+        return tuple(state for state in range(self.inputs, self.state_count) if state not in read)
+
+    @cached_property
+    def used(self) -> tuple[int, ...]:
+        """The blocks (by number, from 0) from which the output can be reached, in order."""
+        reached = set(self.concat)
+        for number in reversed(range(len(self.blocks))):
+            if self.inputs + number in reached:
+                reached.update(self.blocks[number].inputs)
+        return tuple(n for n in range(len(self.blocks)) if self.inputs + n in reached)
+
+    def state_name(self, state: int) -> str:
+        """``h[i-1]`` and ``h[i]`` for the two inputs, ``block k`` for a block's output."""
+        if state >= self.inputs:
+            return f"block {state - self.inputs}"
+        back = self.inputs - 1 - state
+        return f"h[i-{back}]" if back else "h[i]"
+
+    def canonical(self) -> Cell:
+        """The one cell that stands for all cells equal to this one under the symmetries.
+
+        Blocks that do not reach the output are left out; the two sides of a block are sorted;
+        independent blocks are put into an order that depends on the graph alone. Blocks that look
+        alike stay apart: they have weights of their own.
+        """
+        return _canonical_cell(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {
+            "inputs": self.inputs,
+            "blocks": [
+                {
+                    "left": b.left,
+                    "left_op": b.left_op,
+                    "right": b.right,
+                    "right_op": b.right_op,
+                    "combine": b.combine,
+                }
+                for b in self.blocks
+            ],
+            "concat": list(self.concat),
+        }
+
+    @classmethod
+    def from_dict(cls, record: object) -> Cell:
+        """The cell that :meth:`to_dict` described.
+
+        Raises:
+            GenotypeError: a missing or unknown field, or a cell that cannot exist.
+        """
+        fields = _fields(record, "a cell", {"blocks"}, {"concat", "inputs"})
+        if not isinstance(fields["blocks"], list):
+            raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
+        blocks = []
+        for number, entry in enumerate(fields["blocks"]):
+            required = {"left", "left_op", "right", "right_op"}
+            arguments = _fields(entry, f"block {number}", required, {"combine"})
+            try:
+                blocks.append(Block(**arguments))
+            except GenotypeError as error:
+                raise GenotypeError(f"block {number}, {error}") from None
+        return cls(tuple(blocks), fields.get("concat"), fields.get("inputs", 2))
+
+    def __str__(self) -> str:
+        lines = []
+        for number, block in enumerate(self.blocks):
+            left, right = (f"{op}({self.state_name(state)})" for _, state, op in block.sides)
+            sign = {"add": "+", "concat": "++"}[block.combine]
+            lines.append(f"  block {number} = {left} {sign} {right}")
+        lines.append("  output  = " + ", ".join(self.state_name(s) for s in self.concat))
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        from .drawing import draw  # the one import upwards: a cell shows itself as a picture
+
+        return draw(self)._repr_mimebundle_(include, exclude)
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A normal cell (stride 1) and a reduction cell (stride 2); the name does not count in ``==``.
+
+    Raises:
+        GenotypeError: a part that is not a cell, or cells with different numbers of inputs.
+    """
+
+    normal: Cell
+    reduction: Cell
+    name: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for role, cell in self.cells:
+            if not isinstance(cell, Cell):
+                raise GenotypeError(f"the {role} cell is no Cell but {cell!r}")
+        if self.normal.inputs != self.reduction.inputs:
+            raise GenotypeError(
+                f"the normal cell takes {self.normal.inputs} inputs and the reduction cell "
+                f"{self.reduction.inputs}; both must take the same number"
+            )
+        if self.name is not None and not isinstance(self.name, str):
+            raise GenotypeError(f"a genotype's name is text, got {self.name!r}")
+
+    @property
+    def cells(self) -> tuple[tuple[str, Cell], tuple[str, Cell]]:
+        """``(role, cell)`` for both cells."""
+        return ("normal", self.normal), ("reduction", self.reduction)
+
+    def canonical(self) -> Genotype:
+        """Both cells in canonical form; see :meth:`Cell.canonical`."""
+        return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
+
+    @cached_property
+    def key(self) -> str:
+        """20 hexadecimal digits, equal for genotypes that are equal under the symmetries."""
+        form = [[_signature(cell.canonical()) for _, cell in self.cells], self.normal.inputs]
+        text = json.dumps(form, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def to_json(self) -> str:
+        """One line of JSON that :meth:`from_json` reads back."""
+        record: dict[str, Any] = {"format": FORMAT}
+        if self.name is not None:
+            record["name"] = self.name
+        record |= {role: cell.to_dict() for role, cell in self.cells}
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """The genotype that :meth:`to_json` wrote.
+
+        Raises:
+            GenotypeError: not JSON, not a genotype, or one that cannot exist; the message names
+                the cell, the block and the side.
+        """
+        try:
+            record = json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
+        fields = _fields(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
+        if fields["format"] != FORMAT:
+            raise GenotypeError(f"'format' must be {FORMAT!r}, got {fields['format']!r}")
+        cells = []
+        for role in ("normal", "reduction"):
+            try:
+                cells.append(Cell.from_dict(fields[role]))
+            except GenotypeError as error:
+                raise GenotypeError(f"{role} cell, {error}") from None
+        return cls(*cells, name=fields.get("name"))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the genotype as a JSON file and return the path."""
+        path = Path(path)
+        path.write_text(json.dumps(json.loads(self.to_json()), indent=1) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Genotype:
+        """Read a genotype that :meth:`save` wrote.
+
+        Raises:
+            GenotypeError: no such file, or no genotype in it.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GenotypeError(f"cannot read a genotype from {path}: {error}") from None
+        try:
+            return cls.from_json(text)
+        except GenotypeError as error:
+            raise GenotypeError(f"{path}: {error}") from None
+
+    def __str__(self) -> str:
+        title = f"Genotype {self.name}" if self.name else "Genotype"
+        return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        from .drawing import draw  # as in Cell
+
+        return draw(self)._repr_mimebundle_(include, exclude)
+
+
+def _fields(record: object, what: str, required: set[str], optional: set[str]) -> dict[str, Any]:
+    """The record as a dict, if it has exactly the fields it should have."""
+    if not isinstance(record, Mapping):
+        raise GenotypeError(f"{what} is a JSON object, got {str(record)[:60]!r}")
+    missing, unknown = required - record.keys(), record.keys() - required - optional
+    if missing or unknown:
+        raise GenotypeError(
+            f"{what} has the fields {listed(sorted(required | optional))}; "
+            + "; ".join(
+                f"{word}: {listed(sorted(map(str, names)))}"
+                for word, names in (("missing", missing), ("unknown", unknown))
+                if names
+            )
+        )
+    return dict(record)
+
+
+# --- canonical form ---------------------------------------------------------------------------
+# The blocks form a small directed graph. Each block gets a colour that depends on the graph alone:
+# first what it computes, then, refined until nothing changes, by whom it is read. Blocks are put in
+# order of (depth, colour); where two share both, each is tried first and the smallest result wins.
+
+
+def _canonical_cell(cell: Cell) -> Cell:
+    if len(cell.used) == 1:  # nothing to order
+        order = [cell.inputs + cell.used[0]]
+    else:
+        states = [cell.inputs + number for number in cell.used]
+        order = _smallest_order(cell, states, _first_colours(cell, states))
+    return _renumbered(cell, order)
+
+
+def _renumbered(cell: Cell, order: list[int]) -> Cell:
+    """The cell with its used blocks in this order (given as states) and sorted sides."""
+    new = {state: state for state in range(cell.inputs)}
+    new |= {state: cell.inputs + place for place, state in enumerate(order)}
+    blocks = []
+    for state in order:
+        block = cell.blocks[state - cell.inputs]
+        (left, left_op), (right, right_op) = sorted((new[s], op) for _, s, op in block.sides)
+        blocks.append(Block(left, left_op, right, right_op, block.combine))
+    return Cell(tuple(blocks), tuple(new[state] for state in cell.concat), cell.inputs)
+
+
+def _signature(cell: Cell) -> list:
+    blocks = [[b.left, b.left_op, b.right, b.right_op, b.combine] for b in cell.blocks]
+    return [blocks, list(cell.concat)]
+
+
+def _first_colours(cell: Cell, states: list[int]) -> dict[int, Any]:
+    """Rank every block by its depth, then by a digest of what it computes from the inputs."""
+    meaning: dict[int, Any] = {state: (0, str(state)) for state in range(cell.inputs)}
+    for state in states:
+        block = cell.blocks[state - cell.inputs]
+        parts = sorted((meaning[s], op) for _, s, op in block.sides)
+        depth = 1 + max(meaning[s][0] for s in block.inputs)
+        expression = repr((block.combine, parts, state in cell.concat))
+        digest = hashlib.blake2b(expression.encode(), digest_size=8).hexdigest()
+        meaning[state] = (depth, digest)
+    return _ranked({state: meaning[state] for state in states})
+
+
+def _ranked(colours: dict[int, Any]) -> dict[int, int]:
+    """Colours as small whole numbers, in an order that depends on the colours alone."""
+    rank = {colour: place for place, colour in enumerate(sorted(set(colours.values())))}
+    return {state: rank[colour] for state, colour in colours.items()}
+
+
+def _refined(cell: Cell, states: list[int], colours: dict[int, int]) -> dict[int, int]:
+    """Tell apart blocks that are read, or fed, by blocks of different colours."""
+    while True:
+        readers: dict[int, list] = {state: [] for state in states}
+        feeds: dict[int, list] = {state: [] for state in states}
+        for state in states:
+            (_, left, left_op), (_, right, right_op) = cell.blocks[state - cell.inputs].sides
+            for me, my_op, other, other_op in (
+                (left, left_op, right, right_op),
+                (right, right_op, left, left_op),
+            ):
+                shown = colours.get(other, -1 - other)
+                if me in readers:
+                    readers[me].append((colours[state], my_op, other_op, shown, me == other))
+                feeds[state].append((colours.get(me, -1 - me), my_op))
+        finer = _ranked(
+            {s: (colours[s], tuple(sorted(readers[s])), tuple(sorted(feeds[s]))) for s in states}
+        )
+        if len(set(finer.values())) == len(set(colours.values())):
+            return finer
+        colours = finer
+
+
+def _smallest_order(cell: Cell, states: list[int], colours: dict[int, int]) -> list[int]:
+    if len(set(colours.values())) < len(states):
+        colours = _refined(cell, states, colours)
+    groups: dict[int, list[int]] = {}
+    for state in states:
+        groups.setdefault(colours[state], []).append(state)
+    tied = next((group for _, group in sorted(groups.items()) if len(group) > 1), None)
+    if tied is None:
+        return sorted(states, key=colours.__getitem__)
+    candidates = []
+    for first in tied[:1] if _are_twins(cell, tied) else tied:
+        chosen = {s: 2 * colour + (s in tied and s != first) for s, colour in colours.items()}
+        candidates.append(_smallest_order(cell, states, chosen))
+    return min(candidates, key=lambda order: _signature(_renumbered(cell, order)))
+
+
+def _are_twins(cell: Cell, states: list[int]) -> bool:
+    """Whether the blocks read the same and nobody reads them: any order gives the same cell."""
+    kinds = {(tuple(sorted((s, op) for _, s, op in b.sides)), b.combine)
+             for b in (cell.blocks[state - cell.inputs] for state in states)}
+    return len(kinds) == 1 and set(states) <= set(cell.loose_ends)

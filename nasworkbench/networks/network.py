@@ -1,0 +1,281 @@
+"""The child network: a genotype's cells, stacked as the NASNet paper stacks them (Figure 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import zoo
+from ..errors import NetworkError
+from ..genotype import Genotype
+from . import layout as plan
+from .cell import CellModule
+from .drop_path import keep_probability
+from .folding import fold
+from .heads import auxiliary_head, stem_convolution
+from .notation import published_settings, read_notation
+from .operations import Norm, State
+
+#: By stem: filters of its convolution as a multiple of F, or their number; batch norm's momentum
+#: (torch's: 1 - decay) and epsilon; image side (the authors' ``nasnet.py``).
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "cifar": {"bn_momentum": 0.1, "bn_eps": 1e-5, "image_size": 32},
+    "imagenet": {"bn_momentum": 0.0003, "bn_eps": 1e-3, "image_size": 224},
+}
+
+
+class CellNetwork(nn.Module):
+    """A network for images of shape (batch, channels, height, width), built from a genotype.
+
+    Three stages of N normal cells; a reduction cell before the second and the third halves the
+    map and doubles F. The network keeps its weights in the memory format that is quickest for
+    them (channels last) and brings the images into it.
+
+    Args:
+        genotype: the normal and the reduction cell, each with two inputs.
+        cells: N, normal cells per stage; or three numbers, one per stage.
+        filters: F, the channels of a hidden state in the first stage.
+        classes: logits of the classifier.
+        stem: ``cifar`` (the map keeps its size) or ``imagenet`` (it shrinks eightfold).
+        channels: of the images.
+        stem_filters: of the stem's convolution; by default 3 F (cifar) or 32 (imagenet).
+        skip_reduction_layer_input: the cell after a reduction reads, as its older input, what the
+            reduction read; on in the authors' large model only.
+        auxiliary: build the auxiliary head, a second classifier for training.
+        image_size: side of the (square) images; only the auxiliary head depends on it.
+            By default 32 (cifar) or 224 (imagenet).
+        dropout: probability of dropping a channel before the classifier.
+        bottleneck: ordinary convolutions in the bottleneck form of the AmoebaNet code.
+        bn_momentum: of the batch norms, torch's convention; by default 0.1 or 0.0003 (imagenet).
+        bn_eps: by default 1e-5 or 1e-3 (imagenet).
+
+    Attributes:
+        layout: one :class:`~nasworkbench.networks.Layer` per layer, in order.
+
+    Raises:
+        NetworkError: a setting out of range, or images too small for the network.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        cells: int | Sequence[int] = 6,
+        filters: int = 32,
+        classes: int = 10,
+        stem: str = "cifar",
+        channels: int = 3,
+        stem_filters: int | None = None,
+        skip_reduction_layer_input: bool = False,
+        auxiliary: bool = False,
+        image_size: int | None = None,
+        dropout: float = 0.0,
+        bottleneck: bool = False,
+        bn_momentum: float | None = None,
+        bn_eps: float | None = None,
+    ) -> None:
+        super().__init__()
+        plan.check_filters(filters, stem)
+        if stem_filters is None:
+            stem_filters = 3 * filters if stem == "cifar" else 32
+        for name, count in {
+            "classes": classes,
+            "channels": channels,
+            "stem_filters": stem_filters,
+        }.items():
+            if not plan.is_count(count):
+                raise NetworkError(f"{name} must be a whole number from 1, got {count!r}")
+        if not 0 <= dropout < 1:
+            raise NetworkError(f"dropout is a probability from 0 to below 1, got {dropout!r}")
+        self.genotype = genotype
+        self.classes, self.channels, self.stem = classes, channels, stem
+        self.layout = plan.lay_out(
+            genotype,
+            plan.stage_sizes(cells),
+            filters,
+            classes,
+            stem,
+            stem_filters,
+            skip_reduction_layer_input,
+            auxiliary,
+        )
+        self.smallest_image = plan.smallest_image(self.layout, stem)
+        self.image_size = DEFAULTS[stem]["image_size"] if image_size is None else image_size
+        if image_size is not None:
+            self._check_size(image_size, image_size)
+
+        norm = partial(
+            nn.BatchNorm2d,
+            momentum=DEFAULTS[stem]["bn_momentum"] if bn_momentum is None else bn_momentum,
+            eps=DEFAULTS[stem]["bn_eps"] if bn_eps is None else bn_eps,
+        )
+        by_name = {layer.name: layer for layer in self.layout}
+        self.entry = stem_convolution(stem, channels, stem_filters, norm)
+        self.cells = nn.ModuleDict()
+        for layer in self.layout:
+            if not layer.is_cell:
+                continue
+            older, newer = (by_name[name] for name in layer.inputs)
+            self.cells[layer.name] = CellModule(
+                genotype.normal if layer.role == "normal" else genotype.reduction,
+                stride=layer.halvings - newer.halvings + 1,
+                older=None if older is newer else older.filters,
+                newer=newer.filters,
+                filters=layer.width,
+                older_is_larger=older.halvings < newer.halvings,
+                norm=norm,
+                bottleneck=bottleneck,
+            )
+        self.auxiliary: nn.Module | None = None
+        if auxiliary:
+            self.auxiliary = self._build_auxiliary(by_name["auxiliary"], norm)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(by_name[self.layout[-1].inputs[0]].filters, classes)
+        self._last_use = {name: layer.name for layer in self.layout for name in layer.inputs}
+        self._initialise()
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits of shape (batch, classes).
+
+        In training, with an auxiliary head: ``(logits, auxiliary_logits)``.
+
+        Raises:
+            NetworkError: images of another shape than (batch, channels, height, width), too small
+                for the reduction cells, or of another size than the auxiliary head was built for.
+        """
+        self._check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        states = {"stem": State(self.entry(images))}
+        auxiliary_logits = None
+        for layer in self.layout:
+            if layer.is_cell:
+                older, newer = layer.inputs
+                states[layer.name] = self.cells[layer.name](states[older], states[newer])
+            elif layer.role == "auxiliary" and self.auxiliary is not None and self.training:
+                auxiliary_logits = self.auxiliary(states[layer.inputs[0]].relu())
+            elif layer.role == "classifier":
+                features = states[layer.inputs[0]].relu().mean((2, 3))
+                logits = self.classifier(self.dropout(features))
+            for name in layer.inputs:
+                if self._last_use[name] == layer.name:
+                    states.pop(name, None)  # its memory is free from here on
+        return logits if auxiliary_logits is None else (logits, auxiliary_logits)
+
+    @classmethod
+    def from_notation(
+        cls,
+        genotype: str | Genotype,
+        notation: str,
+        stem: str = "imagenet",
+        classes: int = 1000,
+        **options: Any,
+    ) -> CellNetwork:
+        """The network of the paper's notation, as ``("nasnet-a", "4 @ 1056")``.
+
+        Args:
+            genotype: a name in the zoo, which also tells the form of the convolutions and whether
+                the reduction cells stand in place of normal ones; or a genotype.
+            notation: ``N @ P``: N normal cells per stage and P channels in the penultimate layer.
+            stem: as in the constructor, like all further ``options``. The published large models
+                bring a stem of 96 filters, and NASNet-A's ``skip_reduction_layer_input``.
+
+        Raises:
+            NetworkError: another notation, or a P that the genotype cannot have (says the
+                nearest).
+            WorkbenchError: no such name in the zoo.
+        """
+        form: dict[str, Any] = {}
+        replace = False
+        if isinstance(genotype, str):
+            entry = zoo.entry(genotype)
+            genotype, replace = entry.genotype, entry.reductions_replace
+            form["bottleneck"] = entry.bottleneck
+        count, penultimate = read_notation(notation, genotype)
+        filters = penultimate // (4 * len(genotype.normal.concat))
+        form["cells"] = (count, count - 1, count - 1) if replace else count
+        form |= published_settings(stem, count, penultimate)
+        return cls(genotype, filters=filters, classes=classes, stem=stem, **(form | options))
+
+    def set_drop_path(self, progress: float, keep: float, in_depth: bool = False) -> None:
+        """Set every cell's keep probability for a training that is ``progress`` (0 to 1) over.
+
+        ScheduledDropPath: falls linearly over the training from 1 to ``keep``; ``in_depth``: also
+        with the depth of the cell, as in the authors' code. No effect in evaluation.
+
+        Raises:
+            NetworkError: ``progress`` or ``keep`` out of range.
+        """
+        for number, cell in enumerate(self.cells.values()):
+            cell.keep = keep_probability(progress, keep, number, len(self.cells), in_depth)
+
+    def folded(self) -> CellNetwork:
+        """A copy for evaluation: batch norms folded into convolutions, no auxiliary head.
+
+        It gives the same logits as this network does in evaluation, sooner. This network stays
+        as it is.
+        """
+        copy = deepcopy(self).eval()
+        copy.auxiliary = None
+        fold(copy)
+        return copy.requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        from ..drawing import draw
+
+        return draw(self)._repr_mimebundle_(include, exclude)
+
+    def _build_auxiliary(self, layer: plan.Layer, norm: Norm) -> nn.Module:
+        source = next(other for other in self.layout if other.name == layer.inputs[0])
+        side = plan.map_size(self.image_size, self.stem, source.halvings)
+        if side < plan.AUXILIARY_POOL:
+            raise NetworkError(
+                f"images of {self.image_size} x {self.image_size} leave a map of {side} x {side} "
+                f"for the auxiliary head, whose pool needs {plan.AUXILIARY_POOL}: the smallest "
+                f"image_size is {plan.smallest_auxiliary_image(self.layout, self.stem)}, or build "
+                f"the network without the head (auxiliary=False)"
+            )
+        return auxiliary_head(source.filters, side, self.classes, norm)
+
+    def _check_images(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] != self.channels:
+            raise NetworkError(
+                f"images must have the shape (batch, {self.channels}, height, width), "
+                f"got {tuple(images.shape)}"
+            )
+        self._check_size(*images.shape[2:])
+        if self.auxiliary is None or not self.training:
+            return
+        if any(side != self.image_size for side in images.shape[2:]):
+            raise NetworkError(
+                f"the auxiliary head was built for images of {self.image_size} x "
+                f"{self.image_size}, got {images.shape[2]} x {images.shape[3]}; build the network "
+                f"with image_size={images.shape[2]}"
+            )
+
+    def _check_size(self, *sides: int) -> None:
+        if min(sides) < self.smallest_image:
+            raise NetworkError(
+                f"images of {' x '.join(map(str, sides))} are too small: a reduction cell needs a "
+                f"map of at least 2 x 2, so with the {self.stem} stem the smallest image is "
+                f"{self.smallest_image} x {self.smallest_image}"
+            )
+
+    def _initialise(self) -> None:
+        """Variance scaling by fan-out (authors' ``nasnet.py``): truncated normal, 2 / fan_out.
+
+        Cutting the normal distribution at two standard deviations shrinks its variance, for which
+        TensorFlow's initialiser makes up by the factor 1.3. For a depthwise kernel TensorFlow's
+        fan-out is its k x k. The linear layers keep torch's default: the classifier's scale hardly
+        matters behind a batch norm and a mean over the map (this project's choice).
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.out_channels // module.groups * math.prod(module.kernel_size)
+                std = math.sqrt(1.3 * 2 / fan_out)
+                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)

@@ -1,0 +1,185 @@
+"""Evaluators: from a genotype to a reward.
+
+An evaluator is any callable that takes a genotype (and, if it has such a parameter, a ``seed`` and
+``should_stop``) and returns an :class:`Evaluation` or a number. :class:`TrainingEvaluator` builds
+the child network and trains it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..data import Dataset
+from ..errors import SettingsError
+from ..genotype import Genotype
+from ..networks import CellNetwork
+from ..training import Recipe, TrainingResult, train
+
+#: What a child's training is worth to the controller; the names a TrainingEvaluator takes.
+REWARDS: dict[str, Callable[[TrainingResult], float]] = {
+    # NASNet (paper, A.3): the accuracy on the validation split after the last epoch
+    "accuracy": lambda result: float(result.validation_accuracy or 0.0),
+    # NAS 2017: the best accuracy of the last five epochs, cubed
+    "cubed": lambda result: (
+        max(
+            epoch["validation_accuracy"]
+            for epoch in result.history[-5:]
+            if epoch.get("validation_accuracy") is not None
+        )
+        ** 3
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluator found out about one genotype."""
+
+    reward: float | None
+    status: str = "ok"  #: ``ok``, ``diverged``, ``timeout``, ``stopped`` or ``error``
+    cause: str | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    curves: list[dict[str, Any]] = field(default_factory=list)  #: a dict per epoch
+
+
+class TrainingEvaluator:
+    """Builds a child network from the genotype, trains it, and returns its validation accuracy.
+
+    The test split is never touched. The same genotype and seed give the same reward.
+
+    Args:
+        dataset: from :func:`nasworkbench.data.load`, or your own.
+        recipe: how the child is trained.
+        cells: N, normal cells per stage (2 in the paper's search).
+        filters: F, filters of the first stage (32).
+        device: ``cpu``, ``cuda`` or ``cuda:k``.
+        reward: ``accuracy`` (NASNet) or ``cubed`` (NAS 2017).
+        network: further arguments of :class:`CellNetwork`, e.g. ``dropout``.
+
+    Raises:
+        SettingsError: an unknown reward, or a device that is not there.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        recipe: Recipe,
+        cells: int = 2,
+        filters: int = 32,
+        *,
+        device: str = "cpu",
+        reward: str = "accuracy",
+        **network: Any,
+    ) -> None:
+        if reward not in REWARDS:
+            raise SettingsError(f"reward must be one of {', '.join(REWARDS)}, got {reward!r}")
+        self.dataset, self.recipe = dataset, recipe
+        self.cells, self.filters = cells, filters
+        self.device, self.reward, self.network = check_device(device), reward, network
+
+    def build(self, genotype: Genotype) -> CellNetwork:
+        """The child network, with fresh weights from torch's global generator."""
+        return CellNetwork(
+            genotype,
+            cells=self.cells,
+            filters=self.filters,
+            classes=self.dataset.classes,
+            channels=self.dataset.channels,
+            image_size=self.dataset.image_size,
+            **self.network,
+        )
+
+    def train(
+        self, genotype: Genotype, seed: int = 0, should_stop: Callable[[], bool] | None = None
+    ) -> tuple[CellNetwork, TrainingResult]:
+        """A trained child network and what its training measured; global random state is kept."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = self.build(genotype)
+        result = train(
+            network,
+            self.dataset,
+            self.recipe,
+            seed=seed,
+            device=self.device,
+            should_stop=should_stop,
+        )
+        return network, result
+
+    def __call__(
+        self, genotype: Genotype, seed: int = 0, should_stop: Callable[[], bool] | None = None
+    ) -> Evaluation:
+        network, result = self.train(genotype, seed, should_stop)
+        return Evaluation(
+            reward=REWARDS[self.reward](result) if result.status == "ok" else None,
+            status=result.status,
+            cause=result.cause,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            seconds=result.seconds,
+            curves=list(result.history),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset.settings(),
+            "recipe": self.recipe.settings(),
+            "cells": self.cells,
+            "filters": self.filters,
+            "device": self.device,
+            "reward": self.reward,
+            **self.network,
+        }
+
+
+class Task:
+    """What an executor runs: the evaluator, called as it wants to be called."""
+
+    def __init__(
+        self,
+        evaluator: Callable[..., Evaluation | float],
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.evaluator, self.should_stop = evaluator, should_stop
+
+    def __call__(self, genotype: Any, seed: int) -> Evaluation:
+        offers = {"seed": seed, "should_stop": self.should_stop}
+        wanted = inspect.signature(self.evaluator).parameters
+        found = self.evaluator(genotype, **{k: v for k, v in offers.items() if k in wanted})
+        if not isinstance(found, Evaluation):
+            found = Evaluation(float(found))
+        if found.status == "ok" and (found.reward is None or not math.isfinite(found.reward)):
+            cause = f"the evaluator returned the reward {found.reward!r}, not a finite number"
+            return Evaluation(None, "diverged", cause, found.parameters, found.seconds)
+        return found
+
+
+def check_device(device: str) -> str:
+    """The device, if this machine has it.
+
+    Raises:
+        SettingsError: no such device here; the message lists those that are.
+    """
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise SettingsError(f"{device!r} is no device; say cpu, cuda or cuda:0") from None
+    here = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if wanted.type == "mps" and torch.backends.mps.is_available():
+        return device
+    if wanted.type == "cuda" and torch.cuda.is_available():
+        if wanted.index is None or f"cuda:{wanted.index}" in here:
+            return device
+    elif wanted.type == "cpu":
+        return device
+    raise SettingsError(
+        f"the device {device!r} was asked for, but torch {torch.__version__} sees only "
+        f"{', '.join(here)} on this machine. Say --device cpu (device='cpu'), or install a torch "
+        "build with CUDA on a machine with a GPU"
+    )

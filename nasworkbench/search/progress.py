@@ -1,0 +1,67 @@
+"""The bar of a running search: best reward, trials a minute, time left, failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from tqdm.auto import tqdm
+
+if TYPE_CHECKING:
+    from .search import Search
+    from .store import Trial
+
+
+class Progress:
+    """A tqdm bar; nothing where nobody watches.
+
+    Args:
+        show: True, False, or None: in a terminal or a notebook, unless the environment variable
+            NASWORKBENCH_PROGRESS is 0.
+    """
+
+    def __init__(self, search: Search, done: int, goal: int, show: bool | None) -> None:
+        if show is None:
+            show = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0" and (
+                sys.stderr.isatty() or "ipykernel" in sys.modules
+            )
+        self.title = type(search.controller).__name__
+        best = search.best()
+        self.best = best[0].reward if best else None
+        self.failed = search.store.count("status NOT IN ('ok', 'stopped')")
+        self.start, self.done = time.monotonic(), done
+        self.first = done
+        self.bar = tqdm(
+            total=goal,
+            initial=done,
+            desc=self.title,
+            unit="trial",
+            disable=not show,
+            dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else 5.0,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {n}/{total} "
+            "[{elapsed}<{remaining}{postfix}]",
+        )
+
+    def show(self, trial: Trial) -> None:
+        """One more trial has ended."""
+        self.done += 1
+        if trial.status == "ok" and (self.best is None or (trial.reward or 0.0) > self.best):
+            self.best = trial.reward
+        self.failed += trial.status != "ok"
+        minutes = (time.monotonic() - self.start) / 60
+        rate: dict[str, Any] = {"trials/min": f"{(self.done - self.first) / max(minutes, 1e-9):.0f}"}
+        if self.best is not None:
+            rate = {"best": f"{self.best:.4f}"} | rate
+        if self.failed:
+            rate["failed"] = self.failed
+        self.bar.set_postfix(rate, refresh=False)
+        self.bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()

@@ -1,0 +1,409 @@
+"""The search: ask the controller, evaluate, store, tell the controller. Nothing else.
+
+    proposal = controller.ask()          which cell next?
+    evaluation = evaluator(genotype)     build and train the child network
+    store                                before anybody is told
+    controller.tell(outcome)             learn
+
+Every arrow of this loop can be cut by kill -9 and the search goes on from there: see ``store.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from filelock import FileLock, Timeout
+
+from ..controllers import Controller, Outcome
+from ..controllers.base import number as checked_number
+from ..errors import SettingsError, StoreError
+from ..executors import Executor, Finished, InlineExecutor, ProcessExecutor
+from .evaluators import Evaluation, Task
+from .library import build_controller, build_evaluator, build_space, describe, difference
+from .progress import Progress
+from .provenance import provenance
+from .store import Store, Trial
+
+if TYPE_CHECKING:
+    import pandas
+
+UNFINISHED = "(status IS NULL OR status = 'stopped')"
+
+
+class Search:
+    """A controller looks for good genotypes in a space; all it measures lies in one folder.
+
+    Args:
+        space: e.g. :class:`nasworkbench.CellSpace`.
+        controller: e.g. :class:`nasworkbench.PPO`, made for this space.
+        evaluator: from a genotype to an :class:`Evaluation` or a number.
+        directory: the run folder; by default ``runs/search-<time>``. It must not hold a search yet.
+        seed: the children's seeds follow from it and from the trial's number.
+        failure_reward: what the controller is told of a child that failed; None: nothing.
+        time_limit: seconds after which a child's process is killed (executor ``processes``);
+            ``Recipe.time_limit`` ends a child by itself, with any executor.
+
+    Raises:
+        StoreError: the folder holds a search already.
+        SettingsError: the controller was made for another space, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        space: Any,
+        controller: Controller,
+        evaluator: Callable[..., Evaluation | float],
+        directory: str | Path | None = None,
+        *,
+        seed: int = 0,
+        failure_reward: float | None = 0.0,
+        time_limit: float | None = None,
+    ) -> None:
+        if controller.space.settings() != space.settings():
+            raise SettingsError(
+                f"the controller was made for another space: {controller.space!r}, not {space!r}"
+            )
+        if failure_reward is not None:
+            failure_reward = checked_number("failure_reward", failure_reward, -numpy.inf)
+        if directory is None:
+            directory = Path("runs") / time.strftime("search-%Y%m%d-%H%M%S")
+        Store.create(
+            directory,
+            {
+                "space": describe(space),
+                "controller": describe(controller),
+                "evaluator": describe(evaluator),
+                "seed": seed,
+                "failure_reward": failure_reward,
+                "time_limit": time_limit,
+                "provenance": provenance(),
+            },
+        )
+        self._attach(directory, space, controller, evaluator)
+        self.store.proposed([], controller.state_dict())
+
+    def _attach(self, directory: str | Path, space: Any, controller: Any, evaluator: Any) -> None:
+        self.directory = Path(directory)
+        self.space, self.controller, self.evaluator = space, controller, evaluator
+        self.store = Store(directory, space)
+        self.seed = self.store.meta("seed")
+        self.failure_reward = self.store.meta("failure_reward")
+        self.time_limit = self.store.meta("time_limit")
+        self._stale = True  # the controller may differ from what is stored
+        self._stopping = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    @classmethod
+    def resume(
+        cls,
+        directory: str | Path,
+        evaluator: Callable[..., Evaluation | float] | None = None,
+        controller: Controller | None = None,
+        space: Any = None,
+    ) -> Search:
+        """The search in a folder, as it was when its process ended, however that was.
+
+        What the library made, it makes again. Your own objects are passed in, and must have the
+        settings of the stored ones (a fresh controller will do: its state is loaded).
+
+        Raises:
+            StoreError: no search there, a damaged file, another space, controller or evaluator.
+        """
+        store = Store(directory)
+        records = {role: store.meta(role) for role in ("space", "controller", "evaluator")}
+        store.close()
+        given = {"space": space, "controller": controller, "evaluator": evaluator}
+        if space is None and controller is not None:
+            given["space"] = space = controller.space
+        for role, thing in given.items():
+            changed = thing is not None and difference(records[role], describe(thing))
+            if changed:
+                raise StoreError(f"{directory} holds a search with another {role}: {changed}")
+        space = space if space is not None else build_space(records["space"])
+        search = cls.__new__(cls)
+        search._attach(
+            directory,
+            space,
+            controller or build_controller(records["controller"], space),
+            evaluator or build_evaluator(records["evaluator"]),
+        )
+        return search
+
+    # --- running ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        trials: int | None = None,
+        executor: str = "inline",
+        workers: int = 2,
+        progress: bool | None = None,
+    ) -> None:
+        """Run ``trials`` more trials; block until they have ended.
+
+        Ctrl-C (a notebook's stop button) leaves everything saved: call ``run`` again.
+
+        Args:
+            trials: how many *more*; None: as many as the last call had left.
+            executor: ``inline`` (here, one by one; reproducible to the trial) or ``processes``.
+            workers: processes, one torch thread each.
+            progress: show a bar; None: if somebody watches (a terminal or a notebook).
+
+        Raises:
+            StoreError: another process is running this search.
+            SettingsError: an unknown executor, fewer than one worker or trial.
+        """
+        self._refuse_second_run()
+        self._stopping.clear()
+        self._go.set()
+        self._run(self._goal(trials), executor, workers, progress)
+
+    def _goal(self, trials: int | None) -> int:
+        """The number of finished trials to reach; kept in the file, so that a resume knows it."""
+        if trials is None:
+            return self.store.meta("goal", 0)
+        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+            raise SettingsError(f"trials must be a whole number from 1, got {trials!r}")
+        goal = self.finished + trials
+        self.store.set_meta(goal=goal)
+        return goal
+
+    @property
+    def finished(self) -> int:
+        """Number of trials that have ended."""
+        return self.store.count(f"NOT {UNFINISHED}")
+
+    def _run(self, goal: int, executor: str, workers: int, progress: bool | None) -> None:
+        lock = FileLock(self.directory / "search.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise StoreError(f"another process is running the search in {self.directory}") from None
+        try:
+            queue = self._recover()
+            done = self.finished
+            if done >= goal:
+                return
+            with (
+                Progress(self, done, goal, progress) as bar,
+                self._make_executor(executor, workers) as runner,
+            ):
+                _Loop(self, runner, queue, bar, done, goal).run()
+        except BaseException:
+            self._stale = True  # the controller may have been cut short in the middle of an update
+            raise
+        finally:
+            lock.release()
+
+    def _make_executor(self, executor: str, workers: int) -> Executor:
+        if executor == "inline":
+            return InlineExecutor(Task(self.evaluator, self._stopping.is_set))
+        if executor == "processes":
+            return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
+        raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
+
+    def _recover(self) -> deque[Trial]:
+        """Bring the controller to its stored state; tell it what ended untold; list what is left."""
+        if self._stale:
+            state = self.store.state()
+            if state:
+                self.controller.load_state_dict(state)
+            self._stale = False
+        untold = self.store.trials(f"NOT told AND NOT {UNFINISHED}")
+        for trial in sorted(untold, key=lambda trial: trial.place or 0):
+            self.tell(trial)
+        return deque(self.store.trials(UNFINISHED))
+
+    # --- one trial ----------------------------------------------------------------------------
+
+    def propose(self) -> Trial:
+        """Ask the controller for one proposal and store it."""
+        (proposal,) = self.controller.ask(1)
+        seeds = numpy.random.SeedSequence([self.seed, proposal.number])
+        trial = Trial(proposal, proposal.genotype.key, int(seeds.generate_state(1)[0]))
+        self.store.proposed([trial], self.controller.state_dict())
+        return trial
+
+    def end(self, trial: Trial) -> None:
+        """Store how a trial ended, then tell the controller."""
+        trial.told_reward = trial.reward if trial.status == "ok" else self.failure_reward
+        self.store.ended(trial)
+        self.tell(trial)
+
+    def tell(self, trial: Trial) -> None:
+        """Tell the controller of a stored trial; its new state is stored with the fact."""
+        before = self.controller.last_update
+        if trial.told_reward is not None:
+            self.controller.tell([Outcome(trial.proposal, trial.told_reward)])
+        after = self.controller.last_update
+        self.store.told([trial], self.controller.state_dict(), None if after is before else after)
+
+    # --- running in a thread ------------------------------------------------------------------
+
+    def start(
+        self, trials: int | None = None, executor: str = "inline", workers: int = 2
+    ) -> None:
+        """:meth:`run` in a thread, without a bar; see :meth:`result`.
+
+        Raises:
+            SettingsError: the search is running already.
+        """
+        self._refuse_second_run()
+        goal = self._goal(trials)
+        self._stopping.clear()
+        self._go.set()
+        self._failure = None
+
+        def body() -> None:
+            try:
+                self._run(goal, executor, workers, progress=False)
+            except BaseException as error:
+                self._failure = error  # result() raises it where it can be seen
+
+        self._thread = threading.Thread(target=body, name="search", daemon=True)
+        self._thread.start()
+
+    def _refuse_second_run(self) -> None:
+        if self.running:
+            raise SettingsError("this search is running already; stop() it or wait for result()")
+
+    @property
+    def running(self) -> bool:
+        """Whether a thread that :meth:`start` made is at work (or paused)."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def pause(self) -> None:
+        """Start no further trial until :meth:`unpause`; running ones go on."""
+        self._go.clear()
+
+    def unpause(self) -> None:
+        self._go.set()
+
+    def stop(self) -> None:
+        """End soon: an inline child after its batch, workers at once. Their trials run again."""
+        self._stopping.set()
+        self._go.set()
+
+    def result(self, timeout: float | None = None) -> None:
+        """Wait for the thread and raise what it raised.
+
+        Raises:
+            TimeoutError: it is still running after ``timeout`` seconds.
+        """
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"the search is still running after {timeout} s")
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    # --- what was found -----------------------------------------------------------------------
+
+    def best(self, k: int = 1) -> list[Trial]:
+        """The ``k`` best trials of different genotypes, best first; fewer if there are fewer."""
+        found = self.store.trials("status = 'ok' AND NOT cached")
+        distinct: dict[str, Trial] = {}
+        for trial in sorted(found, key=lambda t: (-(t.reward or 0.0), t.number)):
+            distinct.setdefault(trial.key, trial)
+        return list(distinct.values())[:k]
+
+    def trials(self) -> pandas.DataFrame:
+        """A row a finished trial, in the order in which they ended."""
+        return trials_frame(self.store)
+
+    def __repr__(self) -> str:
+        best = self.best()
+        found = f", best reward {best[0].reward:.4f}" if best else ""
+        return f"Search in {self.directory}: {self.finished} trials{found}"
+
+
+class _Loop:
+    """The state of one call of ``run``: what runs, what waits for it, what is still queued."""
+
+    def __init__(
+        self,
+        search: Search,
+        executor: Executor,
+        queue: deque[Trial],
+        bar: Progress,
+        done: int,
+        goal: int,
+    ) -> None:
+        self.search, self.executor, self.queue, self.bar = search, executor, queue, bar
+        self.done, self.goal = done, goal
+        self.running: dict[int, Trial] = {}
+        self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
+
+    def run(self) -> None:
+        search = self.search
+        try:
+            while self.done < self.goal and not search._stopping.is_set():
+                if search._go.is_set():
+                    self.fill()
+                elif not self.running:
+                    search._go.wait()
+                for record in self.executor.wait(0.1):
+                    self.finish(record)
+        finally:
+            for trial in self.running.values():
+                trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
+                search.store.ended(trial)
+
+    def fill(self) -> None:
+        """Give every free worker a trial, those left over from an earlier run first."""
+        search = self.search
+        while self.executor.free and self.done + len(self.running) + len(self.held) < self.goal:
+            trial = self.queue.popleft() if self.queue else search.propose()
+            known = search.store.measured(trial.key)
+            if known is not None:
+                trial.status, trial.reward, trial.cached = "ok", known.reward, True
+                trial.parameters, trial.seconds = known.parameters, 0.0
+                self.end(trial)
+            elif any(trial.key == other.key for other in self.running.values()):
+                self.held.append(trial)
+            else:
+                self.running[trial.number] = trial
+                self.executor.submit(trial.number, trial.genotype, trial.seed)
+            if search._stopping.is_set():
+                return
+
+    def finish(self, record: Finished) -> None:
+        """Note how an evaluation ended; those that waited for the same genotype come next."""
+        trial = self.running[record.number]
+        trial.status, trial.cause = record.status, record.cause
+        trial.seconds, trial.worker = record.seconds, record.worker
+        if record.status == "ok":
+            evaluation: Evaluation = record.value
+            if evaluation.status == "stopped":
+                return  # it stays among the running ones and is stored as stopped
+            trial.status, trial.cause = evaluation.status, evaluation.cause
+            trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
+            trial.parameters = evaluation.parameters
+        del self.running[record.number]
+        self.end(trial)
+        self.queue.extendleft([held for held in self.held if held.key == trial.key])
+        self.held = [held for held in self.held if held.key != trial.key]
+
+    def end(self, trial: Trial) -> None:
+        trial.place = self.done = self.done + 1
+        self.search.end(trial)
+        self.bar.show(trial)
+
+
+def trials_frame(store: Store) -> pandas.DataFrame:
+    """All finished trials of a store; see :meth:`Search.trials`."""
+    import pandas
+
+    names, rows = store.frame_rows()
+    frame = pandas.DataFrame(rows, columns=names)
+    frame = frame[frame.status != "stopped"].reset_index(drop=True)
+    return frame.astype({"cached": bool, "told": bool, "reward": float, "told_reward": float})

@@ -1,0 +1,342 @@
+"""The store: one SQLite file that holds all that a search has measured, at every moment.
+
+One row a trial. A trial is written when it is proposed, when it has ended, and when the controller
+has been told, the last together with the controller's new state in one transaction. So whatever
+moment a process is killed at, the file says what remains to be done, and nothing is done twice:
+
+    proposed ──▶ ended (status, reward, told = 0) ──▶ told (told = 1, new state)
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..controllers import Proposal
+from ..errors import StoreError
+from ..spaces import CellSpace
+
+FILE = "search.sqlite"
+FORMAT = 1
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE updates (number INTEGER PRIMARY KEY, told INTEGER NOT NULL, metrics TEXT NOT NULL);
+CREATE TABLE trials (
+    number INTEGER PRIMARY KEY,        -- the proposal's number
+    tokens TEXT NOT NULL,              -- JSON list
+    log_probs TEXT NOT NULL,           -- JSON list: log P of each token when it was drawn
+    genotype TEXT NOT NULL,            -- JSON
+    key TEXT NOT NULL,                 -- of the canonical genotype
+    seed INTEGER NOT NULL,             -- of the child
+    proposed_at REAL NOT NULL,         -- seconds since 1970
+    status TEXT,                       -- NULL while it is waiting, running or to be run again
+    reward REAL,
+    told_reward REAL,                  -- what the controller was told; NULL: nothing
+    told INTEGER NOT NULL DEFAULT 0,
+    place INTEGER,                     -- order in which the trials ended
+    cached INTEGER NOT NULL DEFAULT 0, -- 1: an earlier trial of the same key had been measured
+    cause TEXT,                        -- why it failed, one line
+    curves TEXT,                       -- JSON: the training history by epoch
+    seconds REAL,
+    parameters INTEGER,
+    worker INTEGER,
+    ended_at REAL
+);
+CREATE INDEX trials_key ON trials (key);
+"""
+
+COLUMNS = (
+    "number, tokens, log_probs, genotype, key, seed, status, reward, told_reward, told, place, "
+    "cached, cause, curves, seconds, parameters, worker, proposed_at, ended_at"
+)
+
+
+@dataclass
+class Trial:
+    """One row: a proposal, and how its evaluation ended."""
+
+    proposal: Proposal
+    key: str
+    seed: int
+    status: str | None = None
+    reward: float | None = None
+    told_reward: float | None = None
+    cached: bool = False
+    cause: str | None = None
+    curves: list[dict[str, Any]] | None = None
+    seconds: float = 0.0
+    parameters: int | None = None
+    worker: int | None = None
+    place: int | None = None
+
+    @property
+    def number(self) -> int:
+        return self.proposal.number
+
+    @property
+    def genotype(self) -> Any:
+        return self.proposal.genotype
+
+    def __repr__(self) -> str:
+        reward = "no reward" if self.reward is None else f"reward {self.reward:.4f}"
+        return f"Trial({self.number}, {self.status or 'unfinished'}, {reward}, key {self.key})"
+
+
+class Store:
+    """The SQLite file of one run folder.
+
+    Raises:
+        StoreError: no such file, a damaged one, or one of another format.
+    """
+
+    def __init__(self, directory: str | Path, space: CellSpace | None = None) -> None:
+        self.path = Path(directory) / FILE
+        self.space = space
+        if not self.path.is_file():
+            raise StoreError(
+                f"{directory} holds no search: there is no {FILE} in it. Name the folder of a "
+                "search, or start one"
+            )
+        self.connection = _open(self.path)
+        self._saved: dict[str, Any] = {}
+        version = self.meta("format")
+        if version != FORMAT:
+            raise StoreError(f"{self.path} has format {version!r}; this version reads {FORMAT}")
+
+    @staticmethod
+    def create(directory: str | Path, meta: dict[str, Any]) -> None:
+        """Make a new file, complete or not at all.
+
+        Raises:
+            StoreError: the folder holds a search already.
+        """
+        folder = Path(directory)
+        path, half_made = folder / FILE, folder / (FILE + ".new")
+        if path.exists():
+            raise StoreError(
+                f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
+                f"or `nasworkbench resume {folder}`, or choose another name"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the run folder {folder}: {error}") from None
+        half_made.unlink(missing_ok=True)
+        with closing(sqlite3.connect(half_made)) as connection, connection:
+            connection.executescript(SCHEMA)
+            rows = {"format": FORMAT, "created_at": time.time(), **meta}
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in rows.items()]
+            )
+        os.replace(half_made, path)
+
+    def meta(self, name: str, default: Any = None) -> Any:
+        """A JSON value that was stored under this name."""
+        row = self._one("SELECT value FROM meta WHERE name = ?", name)
+        return default if row is None else json.loads(row[0])
+
+    def set_meta(self, **values: Any) -> None:
+        with self.connection as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                [(name, json.dumps(value)) for name, value in values.items()],
+            )
+
+    # --- the three writes of a trial ----------------------------------------------------------
+
+    def proposed(self, trials: Iterable[Trial], state: dict[str, Any]) -> None:
+        """New trials, and the controller's state after it was asked for them."""
+        with self.connection as connection:
+            connection.executemany(
+                "INSERT INTO trials (number, tokens, log_probs, genotype, key, seed, proposed_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        t.number,
+                        json.dumps(t.proposal.tokens),
+                        json.dumps(t.proposal.log_probs),
+                        t.genotype.to_json(),
+                        t.key,
+                        t.seed,
+                        time.time(),
+                    )
+                    for t in trials
+                ],
+            )
+            self._write_state(connection, state)
+
+    def ended(self, trial: Trial) -> None:
+        """How a trial ended; the controller has not been told yet."""
+        with self.connection as connection:
+            connection.execute(
+                "UPDATE trials SET status = ?, reward = ?, told_reward = ?, place = ?, cached = ?, "
+                "cause = ?, curves = ?, seconds = ?, parameters = ?, worker = ?, ended_at = ? "
+                "WHERE number = ?",
+                (
+                    trial.status,
+                    trial.reward,
+                    trial.told_reward,
+                    trial.place,
+                    trial.cached,
+                    trial.cause,
+                    json.dumps(trial.curves),
+                    trial.seconds,
+                    trial.parameters,
+                    trial.worker,
+                    time.time(),
+                    trial.number,
+                ),
+            )
+
+    def told(
+        self, trials: Iterable[Trial], state: dict[str, Any], update: dict[str, float] | None
+    ) -> None:
+        """The controller has been told; ``update`` is what its update measured, if it made one."""
+        with self.connection as connection:
+            connection.executemany(
+                "UPDATE trials SET told = 1 WHERE number = ?", [(t.number,) for t in trials]
+            )
+            if update is not None:
+                connection.execute(
+                    "INSERT INTO updates (told, metrics) "
+                    "VALUES ((SELECT count(*) FROM trials WHERE told), ?)",
+                    (json.dumps(update),),
+                )
+            self._write_state(connection, state)
+
+    # --- the controller's state, section by section, when it has changed ----------------------
+
+    def _write_state(self, connection: sqlite3.Connection, state: dict[str, Any]) -> None:
+        for name, section in state.items():
+            if name in self._saved and _equal(self._saved[name], section):
+                continue
+            buffer = io.BytesIO()
+            torch.save(section, buffer)
+            connection.execute(
+                "INSERT OR REPLACE INTO state VALUES (?, ?)", (name, buffer.getvalue())
+            )
+            self._saved[name] = _copy(section)
+
+    def state(self) -> dict[str, Any]:
+        """The controller's state as it was last stored; empty if it never was."""
+        rows = self._all("SELECT name, value FROM state")
+        self._saved.clear()  # a transaction may have been rolled back since
+        try:
+            return {n: torch.load(io.BytesIO(blob), weights_only=True) for n, blob in rows}
+        except Exception as error:
+            raise StoreError(f"{self.path}: the controller's state is damaged: {error}") from error
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def trials(self, where: str = "1", *values: Any) -> list[Trial]:
+        """The rows for which an SQL condition holds, by number."""
+        rows = self._all(f"SELECT {COLUMNS} FROM trials WHERE {where} ORDER BY number", *values)
+        return [self._trial(row) for row in rows]
+
+    def count(self, where: str = "1", *values: Any) -> int:
+        return self._all(f"SELECT count(*) FROM trials WHERE {where}", *values)[0][0]
+
+    def measured(self, key: str) -> Trial | None:
+        """The first trial of this key that was evaluated with success, if there is one."""
+        row = self._one(
+            f"SELECT {COLUMNS} FROM trials WHERE key = ? AND status = 'ok' AND NOT cached "
+            "ORDER BY place LIMIT 1",
+            key,
+        )
+        return None if row is None else self._trial(row)
+
+    def updates(self) -> list[dict[str, Any]]:
+        """One dict per update of the controller: number, trials told by then, and its metrics."""
+        rows = self._all("SELECT number, told, metrics FROM updates ORDER BY number")
+        return [{"update": n, "told": told, **json.loads(m)} for n, told, m in rows]
+
+    def _trial(self, row: tuple) -> Trial:
+        if self.space is None:
+            raise StoreError("this store was opened without a space and cannot decode its trials")
+        (number, tokens, log_probs, _, key, seed, status, reward, told_reward, _, place, cached,
+         cause, curves, seconds, parameters, worker, _, _) = row  # fmt: skip
+        tokens = tuple(json.loads(tokens))
+        proposal = Proposal(
+            number, tokens, self.space.decode(tokens), tuple(json.loads(log_probs))
+        )
+        return Trial(
+            proposal, key, seed, status, reward, told_reward, bool(cached), cause,
+            json.loads(curves) if curves else None, seconds or 0.0, parameters, worker, place,
+        )  # fmt: skip
+
+    def frame_rows(self) -> tuple[list[str], list[tuple]]:
+        """Column names and rows of all ended trials in the order in which they ended."""
+        cursor = self.connection.execute(
+            f"SELECT {COLUMNS} FROM trials WHERE status IS NOT NULL ORDER BY place"
+        )
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
+    def _all(self, query: str, *values: Any) -> list[tuple]:
+        try:
+            return self.connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from None
+
+    def _one(self, query: str, *values: Any) -> tuple | None:
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not {"meta", "state", "updates", "trials"} <= tables:
+            raise sqlite3.DatabaseError("it has not the tables of a search")
+        # write-ahead log: a killed process loses nothing that was committed, and readers never wait
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _damaged(path, error) from None
+    return connection
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path} is damaged or no search ({error}). It was left as it is: restore it from a copy, "
+        "or start a search in another folder"
+    )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(_equal, a, b))
+    return bool(a == b)
+
+
+def _copy(section: Any) -> Any:
+    if isinstance(section, torch.Tensor):
+        return section.clone()
+    if isinstance(section, dict):
+        return {name: _copy(value) for name, value in section.items()}
+    if isinstance(section, list | tuple):
+        return type(section)(map(_copy, section))
+    return section

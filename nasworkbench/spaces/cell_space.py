@@ -1,0 +1,198 @@
+"""The NASNet search space: two cells, each a short list of decisions per block.
+
+A space turns a string of tokens (one whole number per decision) into a genotype and back. A
+controller sees only ``decisions``, how many there are and how many choices each has, so that the
+same controller searches any space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy
+
+from ..errors import SpaceError, listed
+from ..genotype import COMBINATIONS, NASNET_OPERATIONS, OPERATIONS, Block, Cell, Genotype
+
+ROLES = ("normal", "reduction")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One softmax of the controller: what is decided, where, and between what."""
+
+    name: str  #: e.g. ``normal block 2 left operation``
+    cell: str  #: ``normal`` or ``reduction``
+    block: int  #: from 0
+    kind: str  #: ``hidden_state``, ``operation`` or ``combination``
+    options: tuple[str, ...]  #: what each token stands for
+
+    @property
+    def choices(self) -> int:
+        """Number of tokens to choose from."""
+        return len(self.options)
+
+
+class CellSpace:
+    """Genotypes of ``blocks`` blocks per cell over a set of operations (NASNet paper, section 3).
+
+    Every block asks five decisions, in the paper's order: two hidden states, two operations, how
+    to combine. First all blocks of the normal cell, then all of the reduction cell: 50 decisions
+    for five blocks. The output of a cell joins the blocks that no block reads.
+
+    Args:
+        blocks: blocks per cell, B in the paper (5).
+        operations: a subset of :data:`nasworkbench.genotype.OPERATIONS`, in any order.
+        combinations: ``add``, ``concat`` or both. With one of them its decision has one choice.
+        inputs: hidden states that a cell is given (2).
+
+    Raises:
+        SpaceError: no blocks, no operations, unknown or repeated names.
+    """
+
+    def __init__(
+        self,
+        blocks: int = 5,
+        operations: Sequence[str] = NASNET_OPERATIONS,
+        combinations: Sequence[str] = COMBINATIONS,
+        inputs: int = 2,
+    ) -> None:
+        for what, value in (("blocks", blocks), ("inputs", inputs)):
+            if not isinstance(value, int) or value < 1:
+                raise SpaceError(f"{what} must be a whole number from 1, got {value!r}")
+        self.blocks = blocks
+        self.inputs = inputs
+        self.operations = _names("operations", operations, OPERATIONS)
+        self.combinations = _names("combinations", combinations, COMBINATIONS)
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """All decisions in the order in which a controller makes them."""
+        decisions = []
+        for role in ROLES:
+            for block in range(self.blocks):
+                states = tuple(str(state) for state in range(self.inputs + block))
+                for name, kind, options in (
+                    ("left input", "hidden_state", states),
+                    ("right input", "hidden_state", states),
+                    ("left operation", "operation", self.operations),
+                    ("right operation", "operation", self.operations),
+                    ("combination", "combination", self.combinations),
+                ):
+                    title = f"{role} block {block} {name}"
+                    decisions.append(Decision(title, role, block, kind, options))
+        return tuple(decisions)
+
+    @cached_property
+    def size(self) -> int:
+        """Exact number of token strings (many strings are one cell: see ``Genotype.key``)."""
+        return math.prod(decision.choices for decision in self.decisions)
+
+    def sample_tokens(self, generator: numpy.random.Generator | int) -> tuple[int, ...]:
+        """Tokens drawn uniformly, decision by decision (the paper's random search)."""
+        generator = numpy.random.default_rng(generator)
+        return tuple(generator.integers([d.choices for d in self.decisions]).tolist())
+
+    def sample(self, generator: numpy.random.Generator | int) -> Genotype:
+        """A genotype drawn uniformly over token strings; ``generator`` may be a seed."""
+        return self.decode(self.sample_tokens(generator))
+
+    def decode(self, tokens: Sequence[int]) -> Genotype:
+        """The genotype that a string of tokens stands for.
+
+        Raises:
+            SpaceError: a wrong number of tokens, or a token out of range.
+        """
+        if len(tokens) != len(self.decisions):
+            raise SpaceError(
+                f"this space takes {len(self.decisions)} tokens, one per decision; got {len(tokens)}"
+            )
+        for decision, token in zip(self.decisions, tokens, strict=True):
+            if isinstance(token, float) or not 0 <= token < decision.choices:
+                raise SpaceError(
+                    f"{decision.name}: token {token!r} is out of range; it has the choices "
+                    f"0 to {decision.choices - 1} ({listed(decision.options)})"
+                )
+        step = 5 * self.blocks
+        return Genotype(self._decode_cell(tokens[:step]), self._decode_cell(tokens[step:]))
+
+    def _decode_cell(self, tokens: Sequence[int]) -> Cell:
+        blocks = []
+        for start in range(0, len(tokens), 5):
+            left, right, left_op, right_op, combine = tokens[start : start + 5]
+            blocks.append(
+                Block(
+                    int(left),
+                    self.operations[left_op],
+                    int(right),
+                    self.operations[right_op],
+                    self.combinations[combine],
+                )
+            )
+        return Cell(tuple(blocks), inputs=self.inputs)
+
+    def encode(self, genotype: Genotype) -> tuple[int, ...]:
+        """The string of tokens that decodes to this genotype.
+
+        Raises:
+            SpaceError: the genotype is not in this space; the message names cell, block and side.
+        """
+        tokens: list[int] = []
+        for role, cell in genotype.cells:
+            if cell.inputs != self.inputs or len(cell.blocks) != self.blocks:
+                raise SpaceError(
+                    f"{role} cell: has {len(cell.blocks)} blocks and {cell.inputs} inputs; this "
+                    f"space has cells of {self.blocks} blocks and {self.inputs} inputs"
+                )
+            if cell.concat != cell.loose_ends:
+                raise SpaceError(
+                    f"{role} cell: its output joins the hidden states {list(cell.concat)}; this "
+                    f"space joins exactly the blocks that no block reads, {list(cell.loose_ends)}"
+                )
+            for number, block in enumerate(cell.blocks):
+                where = f"{role} cell, block {number}"
+                tokens += block.inputs
+                for side, _, operation in block.sides:
+                    tokens.append(
+                        _index(self.operations, operation, f"{where}, {side} input", "operation")
+                    )
+                tokens.append(_index(self.combinations, block.combine, where, "combination"))
+        return tuple(tokens)
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that build this space again, ready for JSON."""
+        return {
+            "blocks": self.blocks,
+            "operations": list(self.operations),
+            "combinations": list(self.combinations),
+            "inputs": self.inputs,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"CellSpace(blocks={self.blocks}, {len(self.operations)} operations, "
+            f"{'/'.join(self.combinations)}): {len(self.decisions)} decisions, "
+            f"{self.size:.3g} strings"
+        )
+
+
+def _names(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else tuple(names)
+    wrong = [name for name in names if name not in known]
+    if not names or wrong or len(set(names)) != len(names):
+        raise SpaceError(
+            f"{what} must be one or more different names out of {listed(known)}; got {list(names)}"
+        )
+    return names
+
+
+def _index(options: tuple[str, ...], name: str, where: str, kind: str) -> int:
+    if name not in options:
+        raise SpaceError(
+            f"{where}: the {kind} {name!r} is not in this space; it has {listed(options)}"
+        )
+    return options.index(name)

@@ -1,0 +1,334 @@
+"""The zoo: cells that other people published, each with its source.
+
+The tables stand in the notation of their source and are read by :mod:`nasworkbench.dialects`, so
+that they can be compared by eye. Mind the two conventions: TensorFlow's tables number the states
+0 = h[i], 1 = h[i-1]; DARTS's and ENAS's, like this library, 0 = h[i-1], 1 = h[i].
+
+NASNet-B and NASNet-C are not here: they exist only as drawings in the paper (appendix B), in spaces
+of their own (B's cell takes four inputs and hands on every state), and nobody released their data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+
+from . import dialects
+from .errors import WorkbenchError, listed
+from .genotype import Cell, Genotype
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published genotype and what a builder must know about it.
+
+    Attributes:
+        name: its name in the zoo.
+        genotype: both cells, in this library's numbering.
+        source: where the table was read.
+        bottleneck: the plain convolutions (1x1 excepted) run in the bottleneck form of the authors'
+            code; AmoebaNet's published parameter counts need it.
+        reductions_replace: a reduction cell stands *in place of* a normal cell of its stage
+            (PNASNet-5) instead of before it.
+        note: what to watch out for.
+    """
+
+    name: str
+    genotype: Genotype
+    source: str
+    bottleneck: bool = False
+    reductions_replace: bool = False
+    note: str = ""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all entries."""
+    return tuple(_ENTRIES)
+
+
+def get(name: str) -> Genotype:
+    """The published genotype of this name.
+
+    Raises:
+        WorkbenchError: no such entry; the message lists the names.
+    """
+    return entry(name).genotype
+
+
+def entry(name: str) -> Entry:
+    """The genotype with its source and its notes.
+
+    Raises:
+        WorkbenchError: no such entry; the message lists the names.
+    """
+    try:
+        return _ENTRIES[name]
+    except (KeyError, TypeError):
+        near = difflib.get_close_matches(str(name).lower(), _ENTRIES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise WorkbenchError(
+            f"no genotype named {name!r} in the zoo; {hint}The names are {listed(_ENTRIES)}"
+        ) from None
+
+
+# --- the tables --------------------------------------------------------------------------------
+
+# used_hiddenstates: 0 = goes into the concat.
+_NASNET_A = """
+{"normal": {
+  "operations": ["separable_5x5_2", "separable_3x3_2", "separable_5x5_2", "separable_3x3_2",
+                 "avg_pool_3x3", "none", "avg_pool_3x3", "avg_pool_3x3",
+                 "separable_3x3_2", "none"],
+  "hiddenstate_indices": [0, 1, 1, 1, 0, 1, 1, 1, 0, 0],
+  "used_hiddenstates": [1, 0, 0, 0, 0, 0, 0]},
+ "reduction": {
+  "operations": ["separable_5x5_2", "separable_7x7_2", "max_pool_3x3", "separable_7x7_2",
+                 "avg_pool_3x3", "separable_5x5_2", "none", "avg_pool_3x3",
+                 "separable_3x3_2", "max_pool_3x3"],
+  "hiddenstate_indices": [0, 1, 0, 1, 0, 1, 3, 2, 2, 0],
+  "used_hiddenstates": [1, 1, 1, 0, 0, 0, 0]}}
+"""
+
+_AMOEBANET_A = """
+{"normal": {
+  "operations": ["avg_pool_3x3", "max_pool_3x3", "separable_3x3_2", "none", "none",
+                 "avg_pool_3x3", "separable_3x3_2", "separable_5x5_2", "avg_pool_3x3",
+                 "separable_3x3_2"],
+  "hiddenstate_indices": [0, 0, 1, 1, 0, 1, 0, 2, 5, 0],
+  "used_hiddenstates": [1, 0, 1, 0, 0, 1, 0]},
+ "reduction": {
+  "operations": ["separable_3x3_2", "avg_pool_3x3", "max_pool_3x3", "separable_7x7_2",
+                 "max_pool_3x3", "max_pool_3x3", "separable_3x3_2", "1x7_7x1", "avg_pool_3x3",
+                 "separable_7x7_2"],
+  "hiddenstate_indices": [1, 0, 0, 2, 1, 0, 4, 0, 1, 0],
+  "used_hiddenstates": [1, 1, 0, 0, 0, 0, 0]}}
+"""
+
+_AMOEBANET_B = """
+{"normal": {
+  "operations": ["1x1", "max_pool_3x3", "none", "separable_3x3_2", "1x1", "separable_3x3_2",
+                 "1x1", "none", "avg_pool_3x3", "1x1"],
+  "hiddenstate_indices": [1, 1, 1, 0, 1, 0, 2, 2, 1, 5],
+  "used_hiddenstates": [0, 1, 1, 0, 0, 1, 0]},
+ "reduction": {
+  "operations": ["max_pool_2x2", "max_pool_3x3", "none", "3x3", "dil_2_separable_5x5_2",
+                 "max_pool_3x3", "none", "separable_3x3_2", "avg_pool_3x3", "1x1"],
+  "hiddenstate_indices": [0, 0, 2, 1, 2, 2, 3, 1, 4, 3],
+  "used_hiddenstates": [1, 1, 1, 1, 1, 0, 0]}}
+"""
+
+_AMOEBANET_C = """
+{"normal": {
+  "operations": ["avg_pool_3x3", "separable_3x3_2", "none", "separable_3x3_2", "avg_pool_3x3",
+                 "separable_3x3_2", "none", "separable_3x3_2", "avg_pool_3x3",
+                 "separable_3x3_2"],
+  "hiddenstate_indices": [0, 0, 0, 0, 2, 1, 0, 1, 3, 0],
+  "used_hiddenstates": [1, 0, 0, 1, 0, 0, 0]},
+ "reduction": {
+  "operations": ["max_pool_3x3", "max_pool_3x3", "separable_7x7_2", "separable_3x3_2",
+                 "separable_7x7_2", "max_pool_3x3", "separable_5x5_2", "separable_5x5_2",
+                 "max_pool_3x3", "separable_3x3_2"],
+  "hiddenstate_indices": [0, 0, 2, 0, 0, 1, 4, 4, 1, 1],
+  "used_hiddenstates": [0, 1, 0, 0, 0, 0, 0]}}
+"""
+
+_AMOEBANET_D = """
+{"normal": {
+  "operations": ["1x1", "max_pool_3x3", "none", "1x7_7x1", "1x1", "1x7_7x1", "max_pool_3x3",
+                 "none", "avg_pool_3x3", "1x1"],
+  "hiddenstate_indices": [1, 1, 1, 0, 0, 0, 2, 2, 1, 5],
+  "used_hiddenstates": [0, 1, 1, 0, 0, 1, 0]},
+ "reduction": {
+  "operations": ["max_pool_2x2", "max_pool_3x3", "none", "3x3", "1x7_7x1", "max_pool_3x3",
+                 "none", "max_pool_2x2", "avg_pool_3x3", "1x1"],
+  "hiddenstate_indices": [0, 0, 2, 1, 2, 2, 3, 1, 2, 3],
+  "used_hiddenstates": [1, 1, 1, 1, 0, 0, 0]}}
+"""
+
+_PNASNET_5_CELL = """{
+  "operations": ["separable_5x5_2", "max_pool_3x3", "separable_7x7_2", "max_pool_3x3",
+                 "separable_5x5_2", "separable_3x3_2", "separable_3x3_2", "max_pool_3x3",
+                 "separable_3x3_2", "none"],
+  "hiddenstate_indices": [1, 1, 0, 0, 0, 0, 4, 0, 1, 0],
+  "used_hiddenstates": [1, 1, 0, 0, 0, 0, 0]}"""
+
+_PNASNET_5 = f'{{"normal": {_PNASNET_5_CELL}, "reduction": {_PNASNET_5_CELL}}}'
+
+_ENAS_MICRO = """
+normal: 0 2 0 0  0 4 0 1  0 4 1 1  1 0 0 1  0 2 1 1
+reduce: 1 0 1 0  0 3 0 2  1 1 3 1  1 0 0 4  0 3 1 1
+"""
+
+_ENAS_FIGURE = """
+Genotype(
+  normal=[('sep_conv_3x3', 1), ('skip_connect', 1),
+          ('sep_conv_5x5', 1), ('skip_connect', 0),
+          ('avg_pool_3x3', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 0), ('avg_pool_3x3', 1),
+          ('sep_conv_5x5', 1), ('avg_pool_3x3', 0)],
+  normal_concat=range(2, 7),
+  reduce=[('sep_conv_5x5', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 1), ('avg_pool_3x3', 1),
+          ('sep_conv_3x3', 1), ('avg_pool_3x3', 1),
+          ('avg_pool_3x3', 1), ('sep_conv_5x5', 4),
+          ('sep_conv_3x3', 5), ('sep_conv_5x5', 0)],
+  reduce_concat=[2, 3, 6])
+"""
+
+_DARTS_NASNET = """
+Genotype(
+  normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0),
+          ('sep_conv_5x5', 0), ('sep_conv_3x3', 0),
+          ('avg_pool_3x3', 1), ('skip_connect', 0),
+          ('avg_pool_3x3', 0), ('avg_pool_3x3', 0),
+          ('sep_conv_3x3', 1), ('skip_connect', 1)],
+  normal_concat=[2, 3, 4, 5, 6],
+  reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0),
+          ('max_pool_3x3', 1), ('sep_conv_7x7', 0),
+          ('avg_pool_3x3', 1), ('sep_conv_5x5', 0),
+          ('skip_connect', 3), ('avg_pool_3x3', 2),
+          ('sep_conv_3x3', 2), ('max_pool_3x3', 1)],
+  reduce_concat=[4, 5, 6])
+"""
+
+_DARTS_AMOEBANET = """
+Genotype(
+  normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1),
+          ('sep_conv_3x3', 0), ('sep_conv_5x5', 2),
+          ('sep_conv_3x3', 0), ('avg_pool_3x3', 3),
+          ('sep_conv_3x3', 1), ('skip_connect', 1),
+          ('skip_connect', 0), ('avg_pool_3x3', 1)],
+  normal_concat=[4, 5, 6],
+  reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1),
+          ('max_pool_3x3', 0), ('sep_conv_7x7', 2),
+          ('sep_conv_7x7', 0), ('avg_pool_3x3', 1),
+          ('max_pool_3x3', 0), ('max_pool_3x3', 1),
+          ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5)],
+  reduce_concat=[3, 4, 6])
+"""
+
+_DARTS_V1 = """
+Genotype(
+  normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0),
+          ('skip_connect', 0), ('sep_conv_3x3', 1),
+          ('skip_connect', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 0), ('skip_connect', 2)],
+  normal_concat=[2, 3, 4, 5],
+  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1),
+          ('skip_connect', 2), ('max_pool_3x3', 0),
+          ('max_pool_3x3', 0), ('skip_connect', 2),
+          ('skip_connect', 2), ('avg_pool_3x3', 0)],
+  reduce_concat=[2, 3, 4, 5])
+"""
+
+_DARTS_V2 = """
+Genotype(
+  normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 1), ('skip_connect', 0),
+          ('skip_connect', 0), ('dil_conv_3x3', 2)],
+  normal_concat=[2, 3, 4, 5],
+  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1),
+          ('skip_connect', 2), ('max_pool_3x3', 1),
+          ('max_pool_3x3', 0), ('skip_connect', 2),
+          ('skip_connect', 2), ('max_pool_3x3', 1)],
+  reduce_concat=[2, 3, 4, 5])
+"""
+
+_SLIM_NASNET = "tensorflow/models research/slim/nets/nasnet/nasnet_utils.py @08eebbc"
+_SLIM_PNASNET = "tensorflow/models research/slim/nets/nasnet/pnasnet.py @03cdc5f"
+_TPU_SPECS = "tensorflow/tpu models/official/amoeba_net/model_specs.py"
+_DARTS_SOURCE = "quark0/darts cnn/genotypes.py @f276dd3"
+
+
+def _figure_4() -> Genotype:
+    """NASNet-A with the concats of the paper's Figure 4: only blocks that nobody reads."""
+    released = dialects.loads(_NASNET_A, "slim")
+    return Genotype(Cell(released.normal.blocks), Cell(released.reduction.blocks))
+
+
+def _listed_entries() -> list[Entry]:
+    return [
+        Entry(
+            "nasnet-a",
+            dialects.loads(_NASNET_A, "slim"),
+            _SLIM_NASNET,
+            note="As released: h[i-1] in the normal cell's concat (6F channels) and block 1, which "
+            "block 3 reads, in the reduction cell's (4F). Checkpoints and parameter counts need it; "
+            "the paper's Figure 4 joins 5 and 3 states, see nasnet-a-figure.",
+        ),
+        Entry(
+            "nasnet-a-figure",
+            _figure_4(),
+            "NASNet paper (arXiv 1707.07012 v4), Figure 4; blocks from " + _SLIM_NASNET,
+            note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text and "
+            "figure say. No published number belongs to this version.",
+        ),
+        Entry(
+            "amoebanet-a",
+            dialects.loads(_AMOEBANET_A, "slim"),
+            _TPU_SPECS,
+            bottleneck=True,
+            note="The normal cell's concat holds h[i-1], which its blocks read as well.",
+        ),
+        Entry(
+            "amoebanet-b",
+            dialects.loads(_AMOEBANET_B, "slim"),
+            _TPU_SPECS,
+            bottleneck=True,
+            note="The table's dil_2_separable_5x5_2 (reduction cell, block 2) runs without "
+            "dilation in the authors' code, so a plain sep_conv_5x5 is stored.",
+        ),
+        Entry(
+            "amoebanet-c",
+            dialects.loads(_AMOEBANET_C, "slim"),
+            _TPU_SPECS,
+            bottleneck=True,
+            note="The reduction cell's concat holds its input h[i], which passes a factorised "
+            "reduction first.",
+        ),
+        Entry("amoebanet-d", dialects.loads(_AMOEBANET_D, "slim"), _TPU_SPECS, bottleneck=True),
+        Entry(
+            "pnasnet-5",
+            dialects.loads(_PNASNET_5, "slim"),
+            _SLIM_PNASNET,
+            reductions_replace=True,
+            note="One cell in both roles; with stride 2 it stands in place of a normal cell.",
+        ),
+        Entry(
+            "enas-micro",
+            dialects.loads(_ENAS_MICRO, "enas"),
+            "melodyguan/enas @4bcfd73, the script for the final micro network",
+            note="The architecture that the authors' script trains; the paper's figure shows "
+            "another one, see enas-figure.",
+        ),
+        Entry(
+            "enas-figure",
+            dialects.loads(_ENAS_FIGURE, "darts"),
+            "sbl1996/hanser (third party): the cell of the ENAS paper's figure, read off by hand",
+            note="Third-party reading of a drawing; differs from the authors' script. The reduction "
+            "cell's concat is taken to be its unread blocks.",
+        ),
+        Entry("darts-v1", dialects.loads(_DARTS_V1, "darts"), _DARTS_SOURCE + ", DARTS_V1"),
+        Entry("darts-v2", dialects.loads(_DARTS_V2, "darts"), _DARTS_SOURCE + ", DARTS_V2"),
+        Entry(
+            "darts-nasnet",
+            dialects.loads(_DARTS_NASNET, "darts"),
+            _DARTS_SOURCE + ", NASNet",
+            note="DARTS's version of NASNet-A: NASNet-A's blocks without h[i-1] in the normal "
+            "concat and without block 1 in the reduction concat. Not the released NASNet-A.",
+        ),
+        Entry(
+            "darts-amoebanet",
+            dialects.loads(_DARTS_AMOEBANET, "darts"),
+            _DARTS_SOURCE + ", AmoebaNet",
+            note="DARTS's version of AmoebaNet-A; other first block and other concat than the "
+            "authors' amoebanet-a, and no bottleneck.",
+        ),
+    ]
+
+
+_ENTRIES = {
+    item.name: replace(item, genotype=replace(item.genotype, name=item.name))
+    for item in _listed_entries()
+}

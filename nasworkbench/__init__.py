@@ -15,7 +15,14 @@ _HOMES = {
     "spaces": ("CellSpace",),
     "drawing": ("Drawing", "draw"),
     "networks": ("CellNetwork", "profile"),
-    "controllers": ("PPO", "Outcome", "Proposal", "RandomSearch", "Reinforce", "RegularizedEvolution"),
+    "controllers": (
+        "PPO",
+        "Outcome",
+        "Proposal",
+        "RandomSearch",
+        "Reinforce",
+        "RegularizedEvolution",
+    ),
     "training": ("Recipe", "evaluate", "train"),
     "search": ("Evaluation", "Search", "TrainingEvaluator"),
 }

@@ -111,11 +111,11 @@ class Cell:
     """
 
     blocks: tuple[Block, ...]
-    concat: tuple[int, ...] = None  # type: ignore[assignment]  # None is resolved below
+    concat: tuple[int, ...] = None  # type: ignore[assignment]  # resolved by __post_init__
     inputs: int = 2
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, int) or self.inputs < 1:
+        if not isinstance(self.inputs, int) or isinstance(self.inputs, bool) or self.inputs < 1:
             raise GenotypeError(f"a cell has at least one input, got inputs={self.inputs!r}")
         blocks = tuple(self.blocks) if isinstance(self.blocks, Iterable) else ()
         if not blocks:
@@ -137,7 +137,11 @@ class Cell:
             return self.loose_ends
         states = tuple(self.concat) if isinstance(self.concat, Iterable) else (self.concat,)
         for state in states:
-            if not isinstance(state, int) or isinstance(state, bool) or not 0 <= state < self.state_count:
+            if (
+                not isinstance(state, int)
+                or isinstance(state, bool)
+                or not 0 <= state < self.state_count
+            ):
                 raise GenotypeError(
                     f"concat: hidden state {state!r} is out of range; this cell has the states "
                     f"0 to {self.state_count - 1}"
@@ -145,6 +149,12 @@ class Cell:
         if not states or len(set(states)) != len(states):
             raise GenotypeError(
                 f"concat: needs one or more different hidden states, got {list(states)}"
+            )
+        if max(states) < self.inputs:
+            raise GenotypeError(
+                f"concat: the hidden states {list(states)} are all inputs of the cell, so that no "
+                f"block would reach the output; name a block's output, {self.inputs} to "
+                f"{self.state_count - 1}"
             )
         return tuple(sorted(states))
 
@@ -211,6 +221,8 @@ class Cell:
         fields = _fields(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
             raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
+        if not isinstance(fields.get("concat"), list | None):
+            raise GenotypeError(f"'concat' must be a list or null, got {fields['concat']!r}")
         blocks = []
         for number, entry in enumerate(fields["blocks"]):
             required = {"left", "left_op", "right", "right_op"}
@@ -219,7 +231,7 @@ class Cell:
                 blocks.append(Block(**arguments))
             except GenotypeError as error:
                 raise GenotypeError(f"block {number}, {error}") from None
-        return cls(tuple(blocks), fields.get("concat"), fields.get("inputs", 2))
+        return cls(tuple(blocks), fields.get("concat"), fields.get("inputs", 2))  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         lines = []
@@ -294,18 +306,18 @@ class Genotype:
         """
         try:
             record = json.loads(text)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
         fields = _fields(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
         if fields["format"] != FORMAT:
             raise GenotypeError(f"'format' must be {FORMAT!r}, got {fields['format']!r}")
-        cells = []
+        cells = {}
         for role in ("normal", "reduction"):
             try:
-                cells.append(Cell.from_dict(fields[role]))
+                cells[role] = Cell.from_dict(fields[role])
             except GenotypeError as error:
                 raise GenotypeError(f"{role} cell, {error}") from None
-        return cls(*cells, name=fields.get("name"))
+        return cls(cells["normal"], cells["reduction"], fields.get("name"))
 
     def save(self, path: str | Path) -> Path:
         """Write the genotype as a JSON file and return the path."""
@@ -360,6 +372,7 @@ def _fields(record: object, what: str, required: set[str], optional: set[str]) -
 # The blocks form a small directed graph. Each block gets a colour that depends on the graph alone:
 # first what it computes, then, refined until nothing changes, by whom it is read. Blocks are put in
 # order of (depth, colour); where two share both, each is tried first and the smallest result wins.
+# Tries that are images of each other under a symmetry of the graph are made once.
 
 
 def _canonical_cell(cell: Cell) -> Cell:
@@ -373,14 +386,13 @@ def _canonical_cell(cell: Cell) -> Cell:
 
 def _renumbered(cell: Cell, order: list[int]) -> Cell:
     """The cell with its used blocks in this order (given as states) and sorted sides."""
-    new = {state: state for state in range(cell.inputs)}
-    new |= {state: cell.inputs + place for place, state in enumerate(order)}
+    new = {state: cell.inputs + place for place, state in enumerate(order)}
     blocks = []
     for state in order:
         block = cell.blocks[state - cell.inputs]
-        (left, left_op), (right, right_op) = sorted((new[s], op) for _, s, op in block.sides)
+        (left, left_op), (right, right_op) = sorted((new.get(s, s), op) for _, s, op in block.sides)
         blocks.append(Block(left, left_op, right, right_op, block.combine))
-    return Cell(tuple(blocks), tuple(new[state] for state in cell.concat), cell.inputs)
+    return Cell(tuple(blocks), tuple(new.get(state, state) for state in cell.concat), cell.inputs)
 
 
 def _signature(cell: Cell) -> list:
@@ -390,11 +402,11 @@ def _signature(cell: Cell) -> list:
 
 def _first_colours(cell: Cell, states: list[int]) -> dict[int, Any]:
     """Rank every block by its depth, then by a digest of what it computes from the inputs."""
-    meaning: dict[int, Any] = {state: (0, str(state)) for state in range(cell.inputs)}
+    meaning: dict[int, Any] = {}
     for state in states:
         block = cell.blocks[state - cell.inputs]
-        parts = sorted((meaning[s], op) for _, s, op in block.sides)
-        depth = 1 + max(meaning[s][0] for s in block.inputs)
+        parts = sorted((meaning.get(s, (0, str(s))), op) for _, s, op in block.sides)
+        depth = 1 + max(depth for (depth, _), _ in parts)
         expression = repr((block.combine, parts, state in cell.concat))
         digest = hashlib.blake2b(expression.encode(), digest_size=8).hexdigest()
         meaning[state] = (depth, digest)
@@ -431,23 +443,54 @@ def _refined(cell: Cell, states: list[int], colours: dict[int, int]) -> dict[int
 
 
 def _smallest_order(cell: Cell, states: list[int], colours: dict[int, int]) -> list[int]:
+    colours, tied = _first_tie(cell, states, colours)
+    if not tied:
+        return sorted(states, key=colours.__getitem__)
+    if _are_twins(cell, tied):
+        return _smallest_order(cell, states, _told_apart(colours, tied))
+    candidates = []
+    seen = []
+    for first in tied:
+        chosen = _told_apart(colours, [first])
+        # two tries that can end in the same cell are images of each other under a symmetry
+        probe = _signature(_renumbered(cell, _some_order(cell, states, chosen)))
+        if probe not in seen:
+            seen.append(probe)
+            candidates.append(_smallest_order(cell, states, chosen))
+    return min(candidates, key=lambda order: _signature(_renumbered(cell, order)))
+
+
+def _some_order(cell: Cell, states: list[int], colours: dict[int, int]) -> list[int]:
+    """One of the orders that :func:`_smallest_order` chooses from."""
+    while True:
+        colours, tied = _first_tie(cell, states, colours)
+        if not tied:
+            return sorted(states, key=colours.__getitem__)
+        colours = _told_apart(colours, tied[:1])
+
+
+def _first_tie(
+    cell: Cell, states: list[int], colours: dict[int, int]
+) -> tuple[dict[int, int], list[int]]:
+    """Refined colours, and the blocks of the first colour that several share (or none)."""
     if len(set(colours.values())) < len(states):
         colours = _refined(cell, states, colours)
     groups: dict[int, list[int]] = {}
     for state in states:
         groups.setdefault(colours[state], []).append(state)
-    tied = next((group for _, group in sorted(groups.items()) if len(group) > 1), None)
-    if tied is None:
-        return sorted(states, key=colours.__getitem__)
-    candidates = []
-    for first in tied[:1] if _are_twins(cell, tied) else tied:
-        chosen = {s: 2 * colour + (s in tied and s != first) for s, colour in colours.items()}
-        candidates.append(_smallest_order(cell, states, chosen))
-    return min(candidates, key=lambda order: _signature(_renumbered(cell, order)))
+    return colours, next((group for _, group in sorted(groups.items()) if len(group) > 1), [])
+
+
+def _told_apart(colours: dict[int, int], first: list[int]) -> dict[int, int]:
+    """These blocks, in this order, before all others of their colour."""
+    place = {state: number for number, state in enumerate(first, start=-len(first))}
+    return {s: (len(first) + 1) * colour + place.get(s, 0) for s, colour in colours.items()}
 
 
 def _are_twins(cell: Cell, states: list[int]) -> bool:
     """Whether the blocks read the same and nobody reads them: any order gives the same cell."""
-    kinds = {(tuple(sorted((s, op) for _, s, op in b.sides)), b.combine)
-             for b in (cell.blocks[state - cell.inputs] for state in states)}
+    kinds = {
+        (tuple(sorted((s, op) for _, s, op in b.sides)), b.combine)
+        for b in (cell.blocks[state - cell.inputs] for state in states)
+    }
     return len(kinds) == 1 and set(states) <= set(cell.loose_ends)

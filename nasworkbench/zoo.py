@@ -253,16 +253,16 @@ def _listed_entries() -> list[Entry]:
             "nasnet-a",
             dialects.loads(_NASNET_A, "slim"),
             _SLIM_NASNET,
-            note="As released: h[i-1] in the normal cell's concat (6F channels) and block 1, which "
-            "block 3 reads, in the reduction cell's (4F). Checkpoints and parameter counts need it; "
-            "the paper's Figure 4 joins 5 and 3 states, see nasnet-a-figure.",
+            note="As released: h[i-1] in the normal cell's concat (6F channels) and block 1, "
+            "which block 3 reads, in the reduction cell's (4F). Checkpoints and parameter counts "
+            "need it; the paper's Figure 4 joins 5 and 3 states, see nasnet-a-figure.",
         ),
         Entry(
             "nasnet-a-figure",
             _figure_4(),
             "NASNet paper (arXiv 1707.07012 v4), Figure 4; blocks from " + _SLIM_NASNET,
-            note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text and "
-            "figure say. No published number belongs to this version.",
+            note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text "
+            "and figure say. No published number belongs to this version.",
         ),
         Entry(
             "amoebanet-a",
@@ -306,8 +306,9 @@ def _listed_entries() -> list[Entry]:
             "enas-figure",
             dialects.loads(_ENAS_FIGURE, "darts"),
             "sbl1996/hanser (third party): the cell of the ENAS paper's figure, read off by hand",
-            note="Third-party reading of a drawing; differs from the authors' script. The reduction "
-            "cell's concat is taken to be its unread blocks.",
+            note="Third-party reading of a drawing; differs from the authors' script. Other "
+            "readings have avg_pool_3x3 on h[i] in the reduction cell's block 0. The reduction "
+            "cell's concat holds its unread blocks.",
         ),
         Entry("darts-v1", dialects.loads(_DARTS_V1, "darts"), _DARTS_SOURCE + ", DARTS_V1"),
         Entry("darts-v2", dialects.loads(_DARTS_V2, "darts"), _DARTS_SOURCE + ", DARTS_V2"),

@@ -59,7 +59,7 @@ class Controller(ABC):
 
     def __init__(self, space: CellSpace, seed: int) -> None:
         self.space = space
-        self.seed = whole("seed", seed, least=0)
+        self.seed = whole("seed", seed, least=0, most=2**63 - 1)  # what torch's generator takes
         self.asked = 0
 
     def ask(self, count: int = 1) -> list[Proposal]:
@@ -76,9 +76,30 @@ class Controller(ABC):
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
         """``count`` pairs of tokens and their log-probabilities."""
 
-    @abstractmethod
     def tell(self, outcomes: Iterable[Outcome]) -> None:
-        """Learn from evaluated proposals."""
+        """Learn from evaluated proposals.
+
+        Raises:
+            WorkbenchError: a proposal that is not of this controller's space, or that lacks what
+                the controller stored in its own proposals. Then none of the outcomes is taken.
+        """
+        outcomes = list(outcomes)
+        for outcome in outcomes:
+            try:
+                self._check(outcome.proposal)
+            except WorkbenchError as error:
+                raise WorkbenchError(
+                    f"proposal {outcome.proposal.number} is not one of this controller's: {error}. "
+                    "Tell a controller only what it has proposed"
+                ) from None
+        self._learn(outcomes)
+
+    def _check(self, proposal: Proposal) -> None:
+        self.space.check(proposal.tokens)
+
+    @abstractmethod
+    def _learn(self, outcomes: list[Outcome]) -> None:
+        """Take in outcomes whose proposals have been checked."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -86,7 +107,10 @@ class Controller(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All that changes while searching, as named sections of tensors and plain values."""
+        """All that changes while searching, as named sections of tensors and plain values.
+
+        A copy: searching on does not change it.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,15 +124,19 @@ class Controller(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """``value`` if it is a whole number from ``least``, else a :class:`SettingsError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SettingsError(f"{name} must be a whole number from {least}, got {value!r}")
+def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """``value`` if it is a whole number in [least, most], else a :class:`SettingsError`."""
+    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not ok or (most is not None and value > most):
+        limit = "" if most is None else f" to {most}"
+        raise SettingsError(f"{name} must be a whole number from {least}{limit}, got {value!r}")
     return value
 
 
 def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
-    """``value`` if it is a number in [least, most], else a :class:`SettingsError`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise SettingsError(f"{name} must be a number from {least} to {most}, got {value!r}")
+    """``value`` if it is a finite number in [least, most], else a :class:`SettingsError`."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not ok or not least <= value <= most:
+        limit = "" if most == math.inf else f" to {most}"
+        raise SettingsError(f"{name} must be a finite number from {least}{limit}, got {value!r}")
     return float(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -52,7 +52,9 @@ class RegularizedEvolution(Controller):
         drawn = []
         for place in range(self.asked, self.asked + count):
             random = place < self.population or not self.members
-            drawn.append((self.space.sample_tokens(self.generator) if random else self._child(), ()))
+            drawn.append(
+                (self.space.sample_tokens(self.generator) if random else self._child(), ())
+            )
         return drawn
 
     def _child(self) -> tuple[int, ...]:
@@ -67,7 +69,7 @@ class RegularizedEvolution(Controller):
             tokens[place] = int(other + (other >= tokens[place]))  # any value but the present one
         return tuple(tokens)
 
-    def tell(self, outcomes: Iterable[Outcome]) -> None:
+    def _learn(self, outcomes: list[Outcome]) -> None:
         """The outcomes join the population in this order; the oldest members leave it."""
         self.members.extend((outcome.proposal.tokens, outcome.reward) for outcome in outcomes)
 

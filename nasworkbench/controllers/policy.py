@@ -9,10 +9,23 @@ ones are padded, and the padding is masked to probability 0), ``H`` hidden units
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside. The policy's matrices are too small for more, and threads that wait
+    for each other while workers keep every core busy make it thirty times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class LSTMPolicy(nn.Module):
@@ -67,7 +80,9 @@ class LSTMPolicy(nn.Module):
         rows = (tokens + self.offsets)[:, :-1]
         rows = torch.cat([rows.new_zeros(len(tokens), 1), rows], dim=1)
         states, _ = self.lstm(self.embedding(rows))  # (B, T, H)
-        logits = torch.baddbmm(self.head_bias, states.transpose(0, 1), self.head_weight)  # (T, B, C)
+        logits = torch.baddbmm(
+            self.head_bias, states.transpose(0, 1), self.head_weight
+        )  # (T, B, C)
         return self._log_softmax(logits).transpose(0, 1)
 
     def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +95,7 @@ class LSTMPolicy(nn.Module):
         return scaled.masked_fill(self.mask, -torch.inf).log_softmax(-1)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw ``count`` strings.
 
         The same numbers as :meth:`log_distribution`, one decision at a time and without autograd's
@@ -88,22 +103,23 @@ class LSTMPolicy(nn.Module):
         largest, so that the noise of all decisions is drawn at once.
 
         Returns:
-            tokens (B, T) and log P of each of them (B, T).
+            tokens (B, T), log P of each of them (B, T), and each decision's entropy (B, T).
         """
         steps, _, widest = self.mask.shape
         hidden = self.lstm.hidden_size
-        uniform = torch.rand(steps, count, widest, generator=generator)
+        dtype = self.head_weight.dtype
+        uniform = torch.rand(steps, count, widest, generator=generator, dtype=dtype)
         noise = -torch.log(-torch.log(uniform.clamp_(1e-10, 1 - 1e-7))) * self.temperature
         noise.masked_fill_(self.mask, -torch.inf)
 
         # the LSTM's input is always an embedding row, so its share of the gates is a table
-        lstm = self.lstm
-        table = self.embedding.weight @ lstm.weight_ih_l0.T + (lstm.bias_ih_l0 + lstm.bias_hh_l0)
+        weight_in, weight_back, bias_in, bias_back = self.lstm.all_weights[0]
+        table = self.embedding.weight @ weight_in.T + (bias_in + bias_back)
         start, *tables = table.split([1, *self.choices])
-        recurrent = lstm.weight_hh_l0.T.contiguous()
-        h = c = torch.zeros(count, hidden)
+        recurrent = weight_back.T.contiguous()
+        h = c = torch.zeros(count, hidden, dtype=dtype)
         tokens = torch.empty(steps, count, dtype=torch.long)
-        logits = torch.empty(steps, count, widest)
+        logits = torch.empty(steps, count, widest, dtype=dtype)
         fed_back = start.expand(count, -1)  # (B, 4H)
         parts = (tables, self.head_weight, self.head_bias, noise, logits, tokens)
         for rows, weight, bias, noise_t, logits_t, token in zip(*parts, strict=True):
@@ -115,8 +131,9 @@ class LSTMPolicy(nn.Module):
             torch.addmm(bias, h, weight, out=logits_t)
             torch.argmax(logits_t + noise_t, 1, out=token)
             fed_back = rows.index_select(0, token)
-        log_probs = _log_probs(self._log_softmax(logits), tokens)
-        return tokens.T.contiguous(), log_probs.T.contiguous()
+        log_distribution = self._log_softmax(logits)
+        log_probs, entropies = _log_probs(log_distribution, tokens), entropy(log_distribution)
+        return tokens.T.contiguous(), log_probs.T.contiguous(), entropies.T.contiguous()
 
 
 def _log_probs(log_distribution: Tensor, tokens: Tensor) -> Tensor:

@@ -6,17 +6,19 @@ The learning itself, from a batch of outcomes to new weights, stands in ``reinfo
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import WorkbenchError
+from ..errors import SettingsError, WorkbenchError
 from ..spaces import CellSpace
 from .base import Controller, Outcome, Proposal, number, whole
-from .policy import LSTMPolicy
+from .policy import LSTMPolicy, one_thread
 
 
 class PolicyGradient(Controller):
@@ -58,7 +60,11 @@ class PolicyGradient(Controller):
         self.batch_size = whole("batch_size", batch_size)
         self.entropy_weight = number("entropy_weight", entropy_weight, 0.0)
         self.baseline_decay = number("baseline_decay", baseline_decay, 0.0, 1.0)
-        self.whiten_advantages = bool(whiten_advantages)
+        if not isinstance(whiten_advantages, bool):
+            raise SettingsError(
+                f"whiten_advantages must be True or False, got {whiten_advantages!r}"
+            )
+        self.whiten_advantages = whiten_advantages
         self.hidden = whole("hidden", hidden)
         self.generator = torch.Generator().manual_seed(self.seed)
         choices = [decision.choices for decision in space.decisions]
@@ -71,33 +77,32 @@ class PolicyGradient(Controller):
         self.waiting: list[Outcome] = []  # told, and not yet part of an update
 
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        tokens, log_probs = self.policy.sample(count, self.generator)
+        with one_thread():
+            tokens, log_probs, _ = self.policy.sample(count, self.generator)
         return [
             (tuple(t), tuple(p)) for t, p in zip(tokens.tolist(), log_probs.tolist(), strict=True)
         ]
 
-    def tell(self, outcomes: Iterable[Outcome]) -> None:
-        """Queue the outcomes; every ``batch_size`` of them make one update of the policy.
+    def _check(self, proposal: Proposal) -> None:
+        super()._check(proposal)
+        stored, steps = proposal.log_probs, len(proposal.tokens)
+        if len(stored) != steps or not all(map(math.isfinite, stored)):
+            raise WorkbenchError(
+                f"it has {len(stored)} stored log-probabilities for {steps} tokens, or some that "
+                "are not finite"
+            )
 
-        Raises:
-            WorkbenchError: a proposal that does not fit this policy.
-        """
-        steps = len(self.space.decisions)
+    def _learn(self, outcomes: list[Outcome]) -> None:
+        """Queue the outcomes; every ``batch_size`` of them make one update of the policy."""
         for outcome in outcomes:
-            proposal = outcome.proposal
-            if len(proposal.tokens) != steps or len(proposal.log_probs) != steps:
-                raise WorkbenchError(
-                    f"proposal {proposal.number} has {len(proposal.tokens)} tokens and "
-                    f"{len(proposal.log_probs)} stored log-probabilities; this policy makes "
-                    f"{steps} decisions. Tell a controller only what it has proposed"
-                )
             self.waiting.append(outcome)
             if len(self.waiting) == self.batch_size:
                 batch, self.waiting = self.waiting, []
                 tokens = torch.tensor([o.proposal.tokens for o in batch])
                 old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
                 rewards = torch.tensor([float(o.reward) for o in batch])
-                self.last_update = self.update(tokens, old_log_probs, rewards)
+                with one_thread():
+                    self.last_update = self.update(tokens, old_log_probs, rewards)
                 self.updates += 1
 
     @abstractmethod
@@ -137,8 +142,8 @@ class PolicyGradient(Controller):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "policy": self.policy.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "policy": copy.deepcopy(self.policy.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "generator": self.generator.get_state(),
             "progress": {
                 "asked": self.asked,
@@ -158,7 +163,7 @@ class PolicyGradient(Controller):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps what it gets
         self.generator.set_state(state["generator"])
         progress = state["progress"]
         self.asked, self.updates = progress["asked"], progress["updates"]

@@ -3,12 +3,12 @@
 A batch of architectures is expensive: days of training. PPO learns from it several times. After the
 first step the policy is no longer the one that drew the samples, so each decision is weighed by
 
-    ratio_t = P(a_t; θ) / P(a_t; θ_old)                                                        (1)
+    ratio_t = P(a_t; θ) / P(a_t; θ_old)                                                      (1)
 
 and a ratio that has already moved by more than the clip ε in the direction of its advantage A is
 worth no further step (Schulman et al. 2017, equation 7):
 
-    L = E[ Σ_t min( ratio_t A, clip(ratio_t, 1 - ε, 1 + ε) A ) ]                                  (2)
+    L = E[ Σ_t min( ratio_t A, clip(ratio_t, 1 - ε, 1 + ε) A ) ]                             (2)
 
 P(a_t; θ_old) is the probability *stored when the architecture was sampled*. An implementation that
 recomputes it from the current policy has a ratio of 1 for ever, and is REINFORCE under a new name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -25,7 +25,7 @@ class RandomSearch(Controller):
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
         return [(self.space.sample_tokens(self.generator), ()) for _ in range(count)]
 
-    def tell(self, outcomes: Iterable[Outcome]) -> None:
+    def _learn(self, outcomes: list[Outcome]) -> None:
         """Rewards change nothing here."""
 
     def settings(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,8 @@ from .splits import AnySplit, FileSplit, Split, statistics
 
 #: Marks the name, in :meth:`Dataset.settings`, of a set that only its owner can make again.
 OWN = "custom:"
+
+Pair = tuple[Tensor, Tensor]  # images, labels
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,7 +45,7 @@ class Dataset:
     read_test: Callable[[], AnySplit]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    load_settings: Mapping[str, Any] | None = field(default=None)
+    load_settings: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self._check("validation", self.validation)
@@ -66,16 +68,16 @@ class Dataset:
     def from_tensors(
         cls,
         name: str,
-        train: tuple[Tensor, Tensor],
-        validation: tuple[Tensor, Tensor],
-        test: tuple[Tensor, Tensor] | Callable[[], AnySplit] | None = None,
+        train: Pair | AnySplit,
+        validation: Pair | AnySplit,
+        test: Pair | AnySplit | Callable[[], AnySplit] | None = None,
         class_names: Sequence[str] | None = None,
     ) -> Dataset:
         """A data set of one's own.
 
         Args:
             name: any text.
-            train, validation: ``(images, labels)`` as :class:`Split` takes them.
+            train, validation: ``(images, labels)`` as :class:`Split` takes them, or a split.
             test: the same, or a function that returns a split when the test data are first used;
                 ``None``: using ``.test`` is an error.
             class_names: default: the numbers of the classes in the training labels.
@@ -83,16 +85,13 @@ class Dataset:
         Raises:
             DataError: tensors of a wrong type or shape; the message names the split.
         """
-        splits = {
-            role: _split(name, role, pair)
-            for role, pair in (("train", train), ("validation", validation))
-        }
+        trained, validated = _split(name, "train", train), _split(name, "validation", validation)
         if class_names is None:
-            class_names = [str(c) for c in range(int(splits["train"].labels.max()) + 1)]
+            class_names = [str(c) for c in range(int(trained.labels.max()) + 1)]
         if not callable(test):
             test = _Given(name, None if test is None else _split(name, "test", test))
-        mean, std = statistics(splits["train"])
-        return cls(name, tuple(class_names), **splits, read_test=test, mean=mean, std=std)
+        mean, std = statistics(trained)
+        return cls(name, tuple(class_names), trained, validated, test, mean, std)
 
     @cached_property
     def test(self) -> AnySplit:
@@ -157,9 +156,9 @@ class _Given:
     """The test split that the owner gave, or the error that there is none (picklable)."""
 
     name: str
-    split: Split | None
+    split: AnySplit | None
 
-    def __call__(self) -> Split:
+    def __call__(self) -> AnySplit:
         if self.split is None:
             raise DataError(
                 f"the data set {self.name!r} has no test split; give one as test=(images, labels)"
@@ -167,8 +166,8 @@ class _Given:
         return self.split
 
 
-def _split(name: str, role: str, pair: object) -> Split:
-    if isinstance(pair, Split):
+def _split(name: str, role: str, pair: object) -> AnySplit:
+    if isinstance(pair, AnySplit):
         return pair
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise DataError(

@@ -36,17 +36,18 @@ class ImageFolder(Source):
     def class_names(self, place: Path) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in (place / "train").iterdir() if path.is_dir()))
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        folders = {"validation": ("val", "validation")}.get(part, (part,))
-        folder = next((place / name for name in folders if (place / name).is_dir()), None)
-        if folder is None and part == "validation":
-            return None
-        if folder is None:
+    def read(self, place: Path, part: str) -> AnySplit:
+        folder = place / part
+        if not folder.is_dir():
             raise DataError(
-                f"{self.name}: there is no folder {place / part}; put {part} images there, "
+                f"{self.name}: there is no folder {folder}; put {part} images there, "
                 "one subfolder a class"
             )
         return read_folder(folder, self.class_names(place))
+
+    def read_validation(self, place: Path) -> AnySplit | None:
+        folders = [place / name for name in ("val", "validation") if (place / name).is_dir()]
+        return read_folder(folders[0], self.class_names(place)) if folders else None
 
 
 class ImageNet(Source):
@@ -60,8 +61,8 @@ class ImageNet(Source):
     summary = "ImageNet 2012, 1.28 million colour photographs, 1,000 classes (150 GB)"
     how_to_get = (
         "Register at image-net.org, fetch ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar "
-        "and ILSVRC2012_img_val.tar, and give their folder as root=..., on the command line --root; "
-        "they are unpacked on first use"
+        "and ILSVRC2012_img_val.tar, and give their folder as root=... (--root on the command "
+        "line); they are unpacked on first use"
     )
     held_out = 10_000  # this project's choice
     image_size = MOBILE_SIZE
@@ -76,9 +77,7 @@ class ImageNet(Source):
     def class_names(self, place: Path) -> tuple[str, ...]:
         return tuple(", ".join(words) for words in self._open(place, "train").classes)
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        if part == "validation":
-            return None
+    def read(self, place: Path, part: str) -> AnySplit:
         content = self._open(place, {"train": "train", "test": "val"}[part])
         paths = [path for path, _ in content.samples]
         return FileSplit(paths, torch.tensor(content.targets), MOBILE_SIZE)

@@ -41,7 +41,7 @@ def names() -> tuple[str, ...]:
 
 
 def default_root() -> Path:
-    """The folder for data: the environment variable NASWORKBENCH_DATA, else ~/.cache/nasworkbench."""
+    """Where data are looked for: the folder NASWORKBENCH_DATA names, else ~/.cache/nasworkbench."""
     return Path(os.environ.get("NASWORKBENCH_DATA") or Path.home() / ".cache" / "nasworkbench")
 
 
@@ -95,8 +95,7 @@ def load(
     place = _find(source, root, download)
     size = image_size or source.image_size
     train = source.read(place, "train")
-    validation = source.read(place, "validation")
-    assert train is not None  # for mypy: only the validation part may be absent
+    validation = source.read_validation(place)
     if validation is None:
         train, validation = _divide(source, train, seed)
     train = _ready(_some(train, train_size, "train_size", seed), size)
@@ -112,7 +111,7 @@ def load(
         std=std,
         load_settings={
             "name": name,
-            "root": None if root is None else str(Path(root).resolve()),
+            "root": None if root is None else str(_folder(root)),
             "image_size": image_size,
             "train_size": train_size,
             "validation_size": validation_size,
@@ -124,8 +123,8 @@ def load(
 def _source(name: str) -> Source:
     if isinstance(name, str) and name.startswith(OWN):
         raise DataError(
-            f"{name!r} is a data set that was made from its owner's tensors; it cannot be loaded by "
-            "name. Make it again with Dataset.from_tensors and pass it where it is needed"
+            f"{name!r} was made from its owner's tensors and cannot be loaded by name. Make it "
+            "again with Dataset.from_tensors, and pass it, or the evaluator that holds it, yourself"
         )
     if name not in SOURCES:
         raise DataError(
@@ -156,9 +155,7 @@ def _find(source: Source, root: str | Path | None, download: bool) -> Path:
 
 
 def _read_test(name: str, place: Path, size: int | None) -> AnySplit:
-    test = SOURCES[name].read(place, "test")
-    assert test is not None  # as in load
-    return _ready(test, size)
+    return _ready(SOURCES[name].read(place, "test"), size)
 
 
 def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySplit]:

@@ -1,8 +1,8 @@
 """Where each data set comes from: how it is found, read, and got when it is missing.
 
-A *place* is the file or folder in which a source was found. ``read`` gives images at their own size;
-choosing, splitting and resizing are the business of ``loading.py``. torchvision and scikit-learn are
-imported where they are used: loading the digits should not wait for torchvision.
+A *place* is the file or folder in which a source was found. ``read`` gives images at their own
+size; choosing, splitting and resizing are the business of ``loading.py``. torchvision and
+scikit-learn are imported where they are used: loading the digits should not wait for torchvision.
 """
 
 from __future__ import annotations
@@ -45,13 +45,17 @@ class Source:
         """The classes, in the order of the labels."""
         raise NotImplementedError
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        """The ``train``, ``validation`` or ``test`` part; ``None``: it has no validation part.
+    def read(self, place: Path, part: str) -> AnySplit:
+        """The ``train`` or the ``test`` part.
 
         Raises:
             DataError: a missing, empty or torn file, by name.
         """
         raise NotImplementedError
+
+    def read_validation(self, place: Path) -> AnySplit | None:
+        """The set's own validation part; ``None``: some of ``train`` is to be held out."""
+        return None
 
     def download(self, root: Path) -> None:
         """Fetch the set from the net into ``root``."""
@@ -59,7 +63,7 @@ class Source:
 
 
 class Digits(Source):
-    """scikit-learn's 1,797 scanned digits; 957 / 480 / 360 images, whatever the seed 360 for test."""
+    """scikit-learn's 1,797 scanned digits: 957 / 480 / 360, the same 360 for every seed."""
 
     name = "digits"
     summary = "1,797 scanned digits, 8 x 8, grey, 10 classes (inside scikit-learn)"
@@ -76,9 +80,7 @@ class Digits(Source):
     def class_names(self, place: Path) -> tuple[str, ...]:
         return tuple("0123456789")
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        if part == "validation":
-            return None
+    def read(self, place: Path, part: str) -> AnySplit:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
@@ -98,7 +100,11 @@ class FashionMnist(Source):
 
     name = "fashion-mnist"
     summary = "70,000 pictures of clothes, 28 x 28, grey, 10 classes (31 MB)"
+    files = tuple(
+        (stem, kind) for stem in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    )
     how_to_get = (
+        "It is four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]. "
         "On Debian: apt install dataset-fashion-mnist; anywhere: data.load('fashion-mnist', "
         "download=True), on the command line --download"
     )
@@ -109,18 +115,16 @@ class FashionMnist(Source):
         return [root, root / "fashion-mnist", torchvision_layout, DEBIAN_FASHION_MNIST]
 
     def present(self, place: Path) -> bool:
-        return any(place.glob("t*-ubyte")) or any(place.glob("t*-ubyte.gz"))
+        return all(self._file(place, stem, kind).is_file() for stem, kind in self.files)
 
     def class_names(self, place: Path) -> tuple[str, ...]:
         return ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                 "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        if part == "validation":
-            return None
+    def read(self, place: Path, part: str) -> AnySplit:
         stem = {"train": "train", "test": "t10k"}[part]
-        images = read_idx(self._file(place, f"{stem}-images-idx3-ubyte"), 3)
-        labels = read_idx(self._file(place, f"{stem}-labels-idx1-ubyte"), 1)
+        images = read_idx(self._file(place, stem, "images-idx3"), 3)
+        labels = read_idx(self._file(place, stem, "labels-idx1"), 1)
         if len(images) != len(labels):
             raise DataError(
                 f"{place}: the {stem} files hold {len(images)} images and {len(labels)} labels; "
@@ -133,11 +137,9 @@ class FashionMnist(Source):
 
         FashionMNIST(str(root), download=True)
 
-    def _file(self, place: Path, name: str) -> Path:
-        for path in (place / name, place / f"{name}.gz"):
-            if path.is_file():
-                return path
-        raise DataError(f"{self.name}: {place} lacks the file {name}[.gz]. {self.how_to_get}")
+    def _file(self, place: Path, stem: str, kind: str) -> Path:
+        plain = place / f"{stem}-{kind}-ubyte"
+        return plain if plain.is_file() else plain.with_name(f"{plain.name}.gz")
 
 
 class Cifar(Source):
@@ -166,9 +168,7 @@ class Cifar(Source):
     def class_names(self, place: Path) -> tuple[str, ...]:
         return tuple(self._open(place, "train").classes)
 
-    def read(self, place: Path, part: str) -> AnySplit | None:
-        if part == "validation":
-            return None
+    def read(self, place: Path, part: str) -> AnySplit:
         content = self._open(place, part)
         images = torch.from_numpy(content.data).permute(0, 3, 1, 2).contiguous()
         return Split(images, torch.tensor(content.targets))

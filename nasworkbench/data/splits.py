@@ -1,7 +1,7 @@
 """A split: images with their labels, held in memory or read from files when asked for.
 
-Both kinds have ``len()``, ``labels``, ``select``, ``resized`` and ``batches``; whoever takes batches
-need not know which kind it is.
+Both kinds have ``len()``, ``labels``, ``select``, ``resized`` and ``batches``; whoever takes
+batches need not know which kind it is.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ AnySplit = Split | FileSplit
 def shares(count: int, batch_size: int, order: Tensor | None = None) -> list:
     """What each batch takes: slices, or parts of ``order``.
 
-    In a given order (training) the images are dealt into ⌈count / batch_size⌉ batches that differ by one image
-    at most: none is dropped, and batch norm never meets a last batch of a single image.
+    In a given order (training) the images are dealt into ⌈count / batch_size⌉ batches that differ
+    by one image at most: none is dropped, and batch norm never meets a last batch of one image.
     """
     if order is None:
         return [slice(start, start + batch_size) for start in range(0, count, batch_size)]

@@ -80,10 +80,16 @@ def literal(node: ast.expr, dialect: str, where: str) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, MemoryError, RecursionError, SyntaxError):
+        culprit = next((part for part in ast.walk(node) if not isinstance(part, _LITERALS)), node)
+        line = getattr(culprit, "lineno", node.lineno)
+        column = getattr(culprit, "col_offset", node.col_offset) + 1
         raise DialectError(
-            f"dialect '{dialect}', {where} (line {node.lineno}): only literal lists, numbers and "
-            f"texts are read, nothing is run; got {shown(ast.unparse(node))}"
+            f"dialect '{dialect}', {where}: only literal lists, numbers and texts are read and "
+            f"nothing is run; there is a {type(culprit).__name__} at line {line}, column {column}"
         ) from None
+
+
+_LITERALS = (ast.List, ast.Tuple, ast.Dict, ast.Constant, ast.expr_context)
 
 
 def shown(value: object) -> str:
@@ -93,14 +99,15 @@ def shown(value: object) -> str:
 
 
 def whole_number(value: object, dialect: str, where: str) -> int:
-    """The value, if it is a whole number from 0.
+    """The value, if it is a whole number from 0 (no cell has a thousand states).
 
     Raises:
         DialectError: anything else (``True`` is no number here).
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1000:
         raise DialectError(
-            f"dialect '{dialect}', {where}: expected a whole number from 0, got {shown(value)}"
+            f"dialect '{dialect}', {where}: expected a whole number from 0 to 999, "
+            f"got {shown(value)}"
         )
     return value
 

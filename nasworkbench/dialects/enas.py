@@ -5,6 +5,9 @@ plus sep 3x3 of state 0. States are numbered as in this library (0 the older inp
 operations are 0 sep 3x3, 1 sep 5x5, 2 avg 3x3, 3 max 3x3, 4 identity. ENAS adds only. Source:
 the scripts and ``micro_child.py`` of melodyguan/enas.
 
+Identity at stride 2 is a factorised reduction in ENAS's code, where NASNet's authors run ReLU, a
+strided 1x1 convolution and BN.
+
 The output is the concatenation of every state that no block reads. **That includes a cell input**:
 a cell that never reads h[i-1] hands it on. The strings cannot say any other concat.
 
@@ -56,7 +59,8 @@ def loads(text: str, name: str | None = None) -> Genotype:
                 f"got {shown(line)!r}"
             )
         strings[label] = rest
-    return Genotype(*(_read_cell(strings[label], label) for label in LABELS), name=name)
+    normal, reduction = (_read_cell(strings[label], label) for label in LABELS)
+    return Genotype(normal, reduction, name)
 
 
 def dumps(genotype: Genotype) -> str:
@@ -81,7 +85,7 @@ def unread_states(cell_inputs: int, blocks: tuple[Block, ...]) -> tuple[int, ...
 def _read_cell(string: str, label: str) -> Cell:
     words = string.split()
     for place, word in enumerate(words):
-        if not (word.isascii() and word.isdigit() and len(word) <= 4):
+        if not (word.isascii() and word.isdigit() and len(word) <= 3):
             raise DialectError(
                 f"dialect 'enas', {label}, block {place // 4}: expected a whole number, "
                 f"got {shown(word)!r}"

@@ -11,12 +11,13 @@ NNI 3 writes an input as ``[0]``, NNI 2 as ``0``; both are read, ``[0]`` is writ
 ``depth`` may stand in the same dict; they describe the network around the cells and are left out.
 
 **The concat is not in the dict**: it belongs to the search space. Four nodes are read as the DARTS
-space (concatenates every node), any other number as NASNet, ENAS or AmoebaNet (concatenate the nodes
-that no node reads). NNI's PNAS space, five nodes and all of them concatenated, cannot be told from
-these and is not covered.
+space (concatenates every node), any other number as NASNet, ENAS or AmoebaNet (concatenate the
+nodes that no node reads). NNI's PNAS space, five nodes and all of them concatenated, cannot be told
+from these and is not covered.
 
-NNI adds only. Some of its operations carry a familiar name and compute something else, so they have
-no counterpart in either direction; see :data:`STRANGERS`.
+NNI adds only; its ``skip_connect`` at stride 2 is a factorised reduction, as in DARTS. Some of its
+operations carry a familiar name and compute something else, so they have no counterpart in either
+direction; see :data:`STRANGERS`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ DARTS_NODES = 4
 
 LABELS = ("normal", "reduce")
 NETWORK_KEYS = ("width", "depth")
-_KEY = re.compile(r"(normal|reduce)/(op|input)_([0-9]{1,4})_([01])")
+_KEY = re.compile(r"(normal|reduce)/(op|input)_([0-9]{1,3})_([01])")
 
 
 def loads(text: str, name: str | None = None) -> Genotype:
@@ -88,7 +89,8 @@ def loads(text: str, name: str | None = None) -> Genotype:
             )
         label, kind, node, side = match.groups()
         choices[label][kind, int(node), int(side)] = value
-    return Genotype(*(_read_cell(choices[label], label) for label in LABELS), name=name)
+    normal, reduction = (_read_cell(choices[label], label) for label in LABELS)
+    return Genotype(normal, reduction, name)
 
 
 def dumps(genotype: Genotype) -> str:

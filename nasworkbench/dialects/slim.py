@@ -124,11 +124,13 @@ def _read_cell(record: object, role: str) -> Cell:
                 f"known here are {listed(OURS)}"
             )
         sides.append((swapped(whole_number(index, DIALECT, side)), OURS[operation]))
-    concat = [swapped(state) for state, flag in enumerate(used) if flag == 0]
+    concat = tuple(swapped(state) for state, flag in enumerate(used) if flag == 0)
     try:
         return Cell(tuple(Block(*sides[2 * k], *sides[2 * k + 1]) for k in range(blocks)), concat)
     except GenotypeError as error:
-        raise DialectError(f"dialect 'slim', {where}, in this library's numbering: {error}") from None
+        raise DialectError(
+            f"dialect 'slim', {where}, in this library's numbering: {error}"
+        ) from None
 
 
 def _written_cell(cell: Cell, role: str) -> dict[str, list]:

@@ -1,18 +1,19 @@
-"""Pictures of cells, genotypes and networks, drawn by graphviz in the look of the paper's Figure 4.
+"""Pictures of cells, genotypes and networks, by graphviz, in the look of the paper's Figure 4.
 
-``draw(thing)`` returns a :class:`Drawing`, which shows itself in a notebook and saves itself as SVG,
-PNG or DOT. This room reads attributes only and imports neither torch nor the networks.
+``draw(thing)`` returns a :class:`Drawing`, which shows itself in a notebook and saves itself as
+SVG, PNG or DOT. This room reads attributes only and imports neither torch nor the networks.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..errors import WorkbenchError
 from ..genotype import Cell, Genotype
 from .cells import cell_source, genotype_source
 from .dot import plain, theme_named
-from .networks import label_lines, checked_layout, grouped, network_source, title_of
+from .networks import checked_layout, grouped, label_lines, network_source, title_of
 from .rendering import DPI, Drawing, dot_available
 
 __all__ = ["DPI", "Drawing", "dot_available", "draw"]
@@ -22,8 +23,9 @@ def draw(thing: Cell | Genotype | Any, theme: str = "light") -> Drawing:
     """A picture of a cell, a genotype or a network.
 
     Args:
-        thing: a :class:`~nasworkbench.genotype.Cell`, a :class:`~nasworkbench.genotype.Genotype`, or
-            a network (anything with a ``.layout``, see :mod:`nasworkbench.drawing.networks`).
+        thing: a :class:`~nasworkbench.genotype.Cell`, a
+            :class:`~nasworkbench.genotype.Genotype`, or a network (anything with a ``.layout``, see
+            :mod:`nasworkbench.drawing.networks`).
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
@@ -34,11 +36,10 @@ def draw(thing: Cell | Genotype | Any, theme: str = "light") -> Drawing:
     if isinstance(thing, Cell):
         return Drawing(cell_source(thing, colours), "a cell", str(thing))
     if isinstance(thing, Genotype):
-        name = f"genotype {plain(thing.name)}" if thing.name else "a genotype"
+        named = replace(thing, name=plain(thing.name or "") or None)
+        title = f"genotype {named.name}" if named.name else "a genotype"
         return Drawing(
-            genotype_source(thing, colours),
-            f"{name}: normal cell and reduction cell",
-            _without_control_characters(str(thing)),
+            genotype_source(named, colours), f"{title}: normal cell and reduction cell", str(named)
         )
     if hasattr(thing, "layout"):
         source = network_source(thing, colours)
@@ -49,11 +50,4 @@ def draw(thing: Cell | Genotype | Any, theme: str = "light") -> Drawing:
     raise WorkbenchError(
         f"cannot draw {type(thing).__name__}: draw takes a Cell, a Genotype or a network with a "
         ".layout"
-    )
-
-
-def _without_control_characters(text: str) -> str:
-    """Lines as they are, everything that XML forbids taken out."""
-    return "\n".join(
-        line[: len(line) - len(line.lstrip(" "))] + plain(line) for line in text.splitlines()
     )

@@ -6,6 +6,8 @@ into one node at the top. Blocks that do not reach the output are dashed and gre
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ..genotype import Cell, Genotype
 from .dot import Theme, attributes, digraph, header, painted, quoted, subgraph
 
@@ -70,7 +72,7 @@ def _cell_lines(cell: Cell, prefix: str, theme: Theme) -> list[str]:
             for state, name in enumerate(inputs)
         ]
         # drawn in order, older to newer
-        + [f"{a} -> {b} [style=invis]" for a, b in zip(inputs, inputs[1:], strict=False)],
+        + [f"{a} -> {b} [style=invis]" for a, b in pairwise(inputs)],
         rank="same",
     )
     for number in range(len(cell.blocks)):
@@ -92,17 +94,16 @@ def _cell_lines(cell: Cell, prefix: str, theme: Theme) -> list[str]:
     return lines
 
 
-def _block_lines(
-    cell: Cell, number: int, prefix: str, names: list[str], theme: Theme
-) -> list[str]:
+def _block_lines(cell: Cell, number: int, prefix: str, names: list[str], theme: Theme) -> list[str]:
     block, used = cell.blocks[number], number in cell.used
     combine = f"{prefix}_block_{number}_combine"
     operations, edges = [], []
     for side, state, operation in block.sides:
         node = f"{prefix}_block_{number}_{side}"
-        label = quoted(*SHORT_LABELS.get(operation, (operation,)))
+        label = quoted(*SHORT_LABELS[operation])
         operations.append(
-            f"{node} " + attributes(label=label, shape="box", **painted(theme.operation, theme, used))
+            f"{node} "
+            + attributes(label=label, shape="box", **painted(theme.operation, theme, used))
         )
         style = "" if used else "dashed"
         edges.append(
@@ -114,22 +115,21 @@ def _block_lines(
             + attributes(color=theme.edge if used else theme.faded, style=style)
         )
     sides = subgraph(f"{prefix}_block_{number}_sides", operations, rank="same")
+    title = [f"block {number}", block.combine] + ([] if used else ["not used"])
     result = f"{combine} " + attributes(
-        label=block.combine,
+        # the number stands in the node: as the frame's title it would be crossed by arrows
+        label=quoted(*title),
         # told apart without colour and without reading: round adds, angular concatenates
         shape="ellipse" if block.combine == "add" else "hexagon",
+        margin="0",
         **painted(theme.combination, theme, used),
     )
     framed = subgraph(
         f"cluster_{prefix}_block_{number}",
         [*sides, result],
-        label=f"block {number}" if used else f"block {number}, not used",
+        label=quoted(""),  # else it would inherit the cell's title
         color=theme.frame if used else theme.faded,
-        fontcolor=theme.text if used else theme.faded,
         style="rounded" if used else "rounded,dashed",
-        fontsize="9",
-        labelloc="b",  # in a graph that grows upwards, this is the top
-        labeljust="l",  # where fewer arrows pass
         margin="5",
     )
     # Edges stand outside of the frame: an edge inside would draw its source into it.

@@ -25,7 +25,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a picture: tints of the Okabe-Ito palette, which the colour-blind can tell apart."""
+    """Colours of a picture: tints of the Okabe-Ito palette, made for colour-blind readers too."""
 
     background: str
     text: str
@@ -48,7 +48,7 @@ THEMES = {
         edge="#555555",
         older="#0072b2",
         newer="#b35900",
-        faded="#9a9a9a",
+        faded="#757575",
         state=Paint("#d3ebf9", "#0072b2"),
         operation=Paint("#fdf7cc", "#8f8000"),
         combination=Paint("#c9eee1", "#007556"),
@@ -61,7 +61,7 @@ THEMES = {
         edge="#b5b5b5",
         older="#56b4e9",
         newer="#e69f00",
-        faded="#7d7d7d",
+        faded="#939393",
         state=Paint("#123f5a", "#56b4e9"),
         operation=Paint("#4a4510", "#f0e442"),
         combination=Paint("#0b4535", "#2ac99b"),
@@ -77,14 +77,22 @@ def theme_named(name: str) -> Theme:
         WorkbenchError: no such theme.
     """
     if not isinstance(name, str) or name not in THEMES:
-        raise WorkbenchError(f"unknown theme {name!r} of a drawing; the themes are {listed(THEMES)}")
+        raise WorkbenchError(
+            f"unknown theme {name!r} of a drawing; the themes are {listed(THEMES)}"
+        )
     return THEMES[name]
+
+
+#: Unicode categories that a label cannot hold: controls, lone surrogates, line separators.
+_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
 
 
 def plain(text: str) -> str:
     """The text on one line, without control characters, cut to a length that fits a picture."""
     kept = "".join(
-        " " if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") else character
+        " "
+        if unicodedata.category(character) in _UNSHOWN or character in "\ufffe\uffff"
+        else character
         for character in text[: 4 * LONGEST_LABEL]
     )
     words = " ".join(kept.split())
@@ -138,7 +146,7 @@ def header(theme: Theme, direction: str, *titles: str) -> list[str]:
         bgcolor=theme.background,
         pad="0.12",
         nodesep="0.07",
-        ranksep="0.32",
+        ranksep="0.32" if direction == "BT" else "0.24",
         fontname="Helvetica",
         fontsize="12",
         fontcolor=theme.text,

@@ -2,11 +2,12 @@
 
 A cell reads two layers: the newer one, h[i], is a solid arrow, the older one, h[i-1], a thin dashed
 arrow in another colour. Inside a run each cell reads the two cells before it; the arrows into and
-out of the run show what its first and last cells exchange with the rest.
+out of the run show what its first and last cells exchange with the rest, and one solid arrow stands
+for both where the next layer reads the last two cells of the run.
 
 This room knows no network class. It reads ``network.layout``: records in order with ``name``,
-``role`` (stem, reduction, normal, auxiliary or classifier), ``inputs`` (names of earlier records, the
-older first), ``filters`` (channels it puts out) and ``stage``.
+``role`` (stem, reduction, normal, auxiliary or classifier), ``inputs`` (names of earlier
+records, the older first), ``filters`` (channels it puts out) and ``stage``.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def network_source(network: Any, theme: Theme) -> str:
             + attributes(
                 label=quoted(*label_lines(group)),
                 shape=_SHAPES[group.role],
-                margin="0.15,0.06" if group.role == "reduction" else "",
+                margin="0" if group.role == "reduction" else "",
                 peripheries="2" if group.role == "normal" and len(group.records) > 1 else "",
                 **painted(_paint(group.role, theme), theme),
             )
@@ -140,7 +141,7 @@ def title_of(network: Any) -> str:
 
 _SHAPES = {
     "stem": "box",
-    "reduction": "cds",
+    "reduction": "octagon",
     "normal": "box",
     "auxiliary": "note",
     "classifier": "box",
@@ -158,7 +159,7 @@ def _paint(role: str, theme: Theme) -> Paint:
 
 
 def _edges(groups: list[Group], node_of: dict[str, str]) -> dict[tuple[str, str], bool]:
-    """``(source, target)`` -> whether it carries a newer input. One arrow for each pair of nodes."""
+    """``(source, target)`` -> whether it carries a newer input; one arrow for a pair of nodes."""
     edges: dict[tuple[str, str], bool] = {}
     for group in groups:
         for record in group.records:

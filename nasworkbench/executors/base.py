@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -53,10 +54,22 @@ class Executor(ABC):
         self.stop()
 
 
+def attempt(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Any, str, str | None]:
+    """``(value, status, cause)`` of a call. One that raises is a result, not the end of all."""
+    try:
+        return function(*arguments), "ok", None
+    except Exception as error:
+        return None, *failure(error)
+
+
 def failure(error: BaseException) -> tuple[str, str]:
     """``(status, cause)`` of an exception; the cause says where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename.rsplit('/', 1)[-1]}, line {frames[-1].lineno})" if frames else ""
+    where = (
+        f" ({frames[-1].filename.rsplit('/', 1)[-1]}, line {frames[-1].lineno})" if frames else ""
+    )
     text = " ".join(str(error).split())
     cause = f"{type(error).__name__}: {text[:300]}{where}"
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (

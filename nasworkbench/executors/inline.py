@@ -6,17 +6,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .base import Executor, Finished, failure
+import torch
+
+from .base import Executor, Finished, attempt
 
 
 class InlineExecutor(Executor):
     """The simplest executor: nothing is spawned, Ctrl-C reaches the task, prints appear.
 
-    No limit can be enforced from outside: a task that hangs, hangs.
+    The task has as many torch threads as there were when the executor was made. No limit can be
+    enforced from outside: a task that hangs, hangs.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.threads = torch.get_num_threads()
         self.task: tuple[int, tuple[Any, ...]] | None = None
 
     @property
@@ -31,10 +35,12 @@ class InlineExecutor(Executor):
             return []
         (number, arguments), self.task = self.task, None
         start = time.perf_counter()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
         try:
-            value, status, cause = self.function(*arguments), "ok", None
-        except Exception as error:  # a child that raises is a result, not the end of the search
-            value, (status, cause) = None, failure(error)
+            value, status, cause = attempt(self.function, arguments)
+        finally:
+            torch.set_num_threads(threads)
         return [Finished(number, status, value, cause, time.perf_counter() - start)]
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ import torch
 import torch.multiprocessing  # registers how tensors travel: by shared memory
 
 from ..errors import SettingsError, WorkbenchError
-from .base import Executor, Finished, failure
+from .base import Executor, Finished, attempt, failure
 
 READY = -1  # the number of the first message of a worker
 
@@ -206,8 +206,7 @@ def _work(pipe: Connection, threads: int, gpu: int | None) -> None:
     try:
         function = pipe.recv()
     except Exception as error:
-        status, cause = failure(error)
-        pipe.send((READY, status, None, cause, 0.0))
+        pipe.send((READY, "error", None, failure(error)[1], 0.0))
         return
     pipe.send((READY, "ok", None, None, 0.0))
     while True:
@@ -216,10 +215,7 @@ def _work(pipe: Connection, threads: int, gpu: int | None) -> None:
         except EOFError:
             return
         start = time.perf_counter()
-        try:
-            value, status, cause = function(*arguments), "ok", None
-        except Exception as error:
-            value, (status, cause) = None, failure(error)
+        value, status, cause = attempt(function, arguments)
         pipe.send((number, status, value, cause, time.perf_counter() - start))
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..errors import NetworkError
 from ..genotype import Block, Cell
 from .drop_path import drop_path
+from .layout import states_read
 from .operations import FactorizedReduction, Norm, State, build_operation, chain, conv
 
 
@@ -93,8 +94,7 @@ class CellModule(nn.Module):
             )
         self.cell, self.filters = cell, filters
         self.keep = 1.0  # for drop path; CellNetwork.set_drop_path changes it
-        needed = {state for number in cell.used for state in cell.blocks[number].inputs}
-        needed |= set(cell.concat)
+        needed = states_read(cell)
 
         self.fit_older: nn.Module | None = None
         self.fit_newer: nn.Module | None = None
@@ -131,10 +131,13 @@ class CellModule(nn.Module):
             elif channels[state] != filters:
                 self.fit_output[str(state)] = chain([[conv(channels[state], filters, 1)]], norm)
 
-    def forward(self, older: State, newer: State) -> State:
+    def forward(self, older: State | None, newer: State | None) -> State:
+        """The cell's output; an input that it does not read may be None."""
         keep = self.keep if self.training else 1.0
-        states = {0: older if self.fit_older is None else State(self.fit_older(older.relu()))}
-        if self.fit_newer is not None:
+        states: dict[int, State] = {}
+        if older is not None:
+            states[0] = older if self.fit_older is None else State(self.fit_older(older.relu()))
+        if newer is not None and self.fit_newer is not None:
             states[1] = State(self.fit_newer(newer.relu()))
         for number, block in zip(self.cell.used, self.blocks, strict=True):
             states[self.cell.inputs + number] = block(states, keep)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import NetworkError, listed
-from ..genotype import Genotype
+from ..genotype import Cell, Genotype
 
 #: The two stems (NASNet paper, Figure 2): one 3x3 convolution, or one followed by two small
 #: reduction cells, so that a 224 x 224 image enters the first stage as a 28 x 28 map.
@@ -28,11 +28,12 @@ class Layer:
         name: ``stem``, ``stem_0``, ``stem_1``, ``normal_0``, ``reduction_0``, ..., ``auxiliary``
             or ``classifier``.
         role: ``stem``, ``reduction``, ``normal``, ``auxiliary`` or ``classifier``.
-        inputs: names of the layers it reads, the older one first.
+        inputs: names of the layers it reads, the older one first (a cell may ignore one).
         filters: channels of its output.
         stage: 0 is the stem; a reduction cell opens the stage 2 or 3.
         width: F inside the cell (0 where the layer is no cell).
-        halvings: how often cells have halved the map by the time it leaves this layer.
+        halvings: how often cells have halved the map by the time it leaves (or enters a head).
+        pair: a cell's older and newer layer, whether it reads them or not.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Layer:
     stage: int
     width: int = 0
     halvings: int = 0
+    pair: tuple[str, ...] = ()
 
     @property
     def is_cell(self) -> bool:
@@ -59,45 +61,62 @@ def lay_out(
     skip_reduction_layer_input: bool = False,
     auxiliary: bool = False,
 ) -> tuple[Layer, ...]:
-    """All layers in order (the authors' ``nasnet.py``; facts in the NASNet paper, section 3).
+    """All layers in order (NASNet paper, section 3; details as in the authors' ``nasnet.py``).
 
-    Each cell reads the outputs of the two layers before it; the first cell reads the stem twice.
+    Each cell is given the outputs of the two layers before it; the first cell the stem twice.
     Three stages of normal cells; a reduction cell before the second and third doubles F.
-    ``skip_reduction_layer_input``: the normal cell right after a reduction cell reads, as its
-    older input, what the reduction cell read (the authors' large model), not the layer just
-    before the reduction cell.
+    ``skip_reduction_layer_input``: the normal cell right after a reduction cell is given, as its
+    older input, what the reduction cell was given (the authors' large model), not the layer just
+    before the reduction cell. Layers that no head can be reached from are left out: they exist
+    where both cells ignore one of their inputs.
     """
-    states = {"normal": len(genotype.normal.concat), "reduction": len(genotype.reduction.concat)}
     layers = [Layer("stem", "stem", (), stem_filters, 0)]
-    inputs = ("stem", "stem")
+    pair = ("stem", "stem")  # what the next cell is given
 
-    def append(name: str, role: str, stage: int, width: int, reads: tuple[str, str]) -> None:
-        nonlocal inputs
-        kind = "normal" if role == "normal" else "reduction"
-        halvings = layers[-1].halvings + (kind == "reduction")
-        layers.append(Layer(name, role, reads, states[kind] * width, stage, width, halvings))
-        inputs = (reads[1], name)
+    def append_cell(name: str, role: str, stage: int, width: int) -> None:
+        nonlocal pair
+        cell = genotype.normal if role == "normal" else genotype.reduction
+        inputs = tuple(pair[state] for state in (0, 1) if state in states_read(cell))
+        channels = len(cell.concat) * width
+        halvings = layers[-1].halvings + (role != "normal")
+        layers.append(Layer(name, role, inputs, channels, stage, width, halvings, pair))
+        pair = (pair[1], name)
+
+    def append_head(name: str, stage: int) -> None:
+        head = Layer(name, name, pair[1:], classes, stage, halvings=layers[-1].halvings)
+        layers.append(head)
 
     if stem == "imagenet":
-        append("stem_0", "stem", 0, filters // 4, inputs)
-        append("stem_1", "stem", 0, filters // 2, inputs)
-
-    heads: list[Layer] = []
-    for stage in (1, 2, 3):
-        before = inputs
+        append_cell("stem_0", "stem", 0, filters // 4)
+        append_cell("stem_1", "stem", 0, filters // 2)
+    number = 0
+    for stage, count in enumerate(cells, start=1):
+        width, before = filters * 2 ** (stage - 1), pair
         if stage > 1:
             if stage == 3 and auxiliary:
-                # "2/3 of the way up": on the last layer before the second reduction cell.
-                heads = [Layer("auxiliary", "auxiliary", (inputs[1],), classes, 2)]
-            append(f"reduction_{stage - 2}", "reduction", stage, filters * 2 ** (stage - 1), inputs)
+                append_head("auxiliary", 2)  # "2/3 of the way up": before the second reduction
+            append_cell(f"reduction_{stage - 2}", "reduction", stage, width)
             if skip_reduction_layer_input:
-                inputs = (before[0], inputs[1])
-        first = sum(cells[: stage - 1])
-        for number in range(first, first + cells[stage - 1]):
-            append(f"normal_{number}", "normal", stage, filters * 2 ** (stage - 1), inputs)
+                pair = (before[0], pair[1])
+        for _ in range(count):
+            append_cell(f"normal_{number}", "normal", stage, width)
+            number += 1
+    append_head("classifier", 3)
+    return _reaching_a_head(layers)
 
-    heads.append(Layer("classifier", "classifier", (inputs[1],), classes, 3))
-    return (*layers, *heads)
+
+def states_read(cell: Cell) -> set[int]:
+    """The hidden states that the output of a cell depends on."""
+    read = {state for number in cell.used for state in cell.blocks[number].inputs}
+    return read | set(cell.concat)
+
+
+def _reaching_a_head(layers: list[Layer]) -> tuple[Layer, ...]:
+    reached: set[str] = {"auxiliary", "classifier"}
+    for layer in reversed(layers):
+        if layer.name in reached:
+            reached.update(layer.inputs)
+    return tuple(layer for layer in layers if layer.name in reached)
 
 
 def stage_sizes(cells: int | Sequence[int]) -> tuple[int, int, int]:
@@ -106,7 +125,7 @@ def stage_sizes(cells: int | Sequence[int]) -> tuple[int, int, int]:
     Raises:
         NetworkError: anything else than whole numbers from 1.
     """
-    sizes = (cells,) * 3 if isinstance(cells, int) else tuple(cells)
+    sizes = tuple(cells) if isinstance(cells, Sequence) else (cells,) * 3
     if len(sizes) != 3 or not all(is_count(size) for size in sizes):
         raise NetworkError(
             f"cells is the number of normal cells per stage: a whole number from 1, or three of "
@@ -133,6 +152,16 @@ def check_filters(filters: int, stem: str) -> None:
         )
 
 
+def check_image_size(image_size: object) -> None:
+    """See that the side of the images is a number of pixels.
+
+    Raises:
+        NetworkError: it is not a whole number from 1.
+    """
+    if not is_count(image_size):
+        raise NetworkError(f"image_size is a whole number of pixels from 1, got {image_size!r}")
+
+
 def map_size(image_size: int, stem: str, halvings: int) -> int:
     """Side of the square map after the stem's convolution and so many halvings, rounded up."""
     side = image_size if stem == "cifar" else (image_size - 3) // 2 + 1  # VALID 3x3, stride 2
@@ -149,14 +178,8 @@ def smallest_image(layout: Sequence[Layer], stem: str) -> int:
 
 def smallest_auxiliary_image(layout: Sequence[Layer], stem: str) -> int:
     """The smallest side at which the auxiliary head's 5x5 pool fits."""
-    halvings = auxiliary_halvings(layout)
+    halvings = next(layer.halvings for layer in layout if layer.role == "auxiliary")
     return _smallest(lambda size: map_size(size, stem, halvings) >= AUXILIARY_POOL)
-
-
-def auxiliary_halvings(layout: Sequence[Layer]) -> int:
-    """How often the map that the auxiliary head reads has been halved."""
-    by_name = {layer.name: layer for layer in layout}
-    return by_name[by_name["auxiliary"].inputs[0]].halvings
 
 
 def _smallest(fits) -> int:

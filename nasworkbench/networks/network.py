@@ -80,6 +80,11 @@ class CellNetwork(nn.Module):
         bn_eps: float | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(genotype, Genotype):
+            raise NetworkError(
+                f"a CellNetwork is built from a Genotype, got {genotype!r}; "
+                f'zoo.get("nasnet-a") gives one by name'
+            )
         plan.check_filters(filters, stem)
         if stem_filters is None:
             stem_filters = 3 * filters if stem == "cifar" else 32
@@ -107,6 +112,7 @@ class CellNetwork(nn.Module):
         self.smallest_image = plan.smallest_image(self.layout, stem)
         self.image_size = DEFAULTS[stem]["image_size"] if image_size is None else image_size
         if image_size is not None:
+            plan.check_image_size(image_size)
             self._check_size(image_size, image_size)
 
         norm = partial(
@@ -120,20 +126,23 @@ class CellNetwork(nn.Module):
         for layer in self.layout:
             if not layer.is_cell:
                 continue
-            older, newer = (by_name[name] for name in layer.inputs)
+            normal = layer.role == "normal"
+            # A layer that this cell ignores may be missing: any other stands in for its shape.
+            older, newer = (by_name.get(name, self.layout[0]) for name in layer.pair)
             self.cells[layer.name] = CellModule(
-                genotype.normal if layer.role == "normal" else genotype.reduction,
-                stride=layer.halvings - newer.halvings + 1,
-                older=None if older is newer else older.filters,
+                genotype.normal if normal else genotype.reduction,
+                stride=1 if normal else 2,
+                older=None if layer.pair[0] == layer.pair[1] else older.filters,
                 newer=newer.filters,
                 filters=layer.width,
-                older_is_larger=older.halvings < newer.halvings,
+                older_is_larger=older.halvings < layer.halvings - (not normal),
                 norm=norm,
                 bottleneck=bottleneck,
             )
         self.auxiliary: nn.Module | None = None
         if auxiliary:
-            self.auxiliary = self._build_auxiliary(by_name["auxiliary"], norm)
+            head = by_name["auxiliary"]
+            self.auxiliary = self._build_auxiliary(head, by_name[head.inputs[0]].filters, norm)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(by_name[self.layout[-1].inputs[0]].filters, classes)
         self._last_use = {name: layer.name for layer in self.layout for name in layer.inputs}
@@ -155,8 +164,8 @@ class CellNetwork(nn.Module):
         auxiliary_logits = None
         for layer in self.layout:
             if layer.is_cell:
-                older, newer = layer.inputs
-                states[layer.name] = self.cells[layer.name](states[older], states[newer])
+                older, newer = layer.pair
+                states[layer.name] = self.cells[layer.name](states.get(older), states.get(newer))
             elif layer.role == "auxiliary" and self.auxiliary is not None and self.training:
                 auxiliary_logits = self.auxiliary(states[layer.inputs[0]].relu())
             elif layer.role == "classifier":
@@ -212,6 +221,7 @@ class CellNetwork(nn.Module):
             NetworkError: ``progress`` or ``keep`` out of range.
         """
         for number, cell in enumerate(self.cells.values()):
+            assert isinstance(cell, CellModule)
             cell.keep = keep_probability(progress, keep, number, len(self.cells), in_depth)
 
     def folded(self) -> CellNetwork:
@@ -230,9 +240,8 @@ class CellNetwork(nn.Module):
 
         return draw(self)._repr_mimebundle_(include, exclude)
 
-    def _build_auxiliary(self, layer: plan.Layer, norm: Norm) -> nn.Module:
-        source = next(other for other in self.layout if other.name == layer.inputs[0])
-        side = plan.map_size(self.image_size, self.stem, source.halvings)
+    def _build_auxiliary(self, layer: plan.Layer, channels: int, norm: Norm) -> nn.Module:
+        side = plan.map_size(self.image_size, self.stem, layer.halvings)
         if side < plan.AUXILIARY_POOL:
             raise NetworkError(
                 f"images of {self.image_size} x {self.image_size} leave a map of {side} x {side} "
@@ -240,13 +249,13 @@ class CellNetwork(nn.Module):
                 f"image_size is {plan.smallest_auxiliary_image(self.layout, self.stem)}, or build "
                 f"the network without the head (auxiliary=False)"
             )
-        return auxiliary_head(source.filters, side, self.classes, norm)
+        return auxiliary_head(channels, side, self.classes, norm)
 
     def _check_images(self, images: Tensor) -> None:
-        if images.ndim != 4 or images.shape[1] != self.channels:
+        if images.ndim != 4 or images.shape[1] != self.channels or not images.is_floating_point():
             raise NetworkError(
-                f"images must have the shape (batch, {self.channels}, height, width), "
-                f"got {tuple(images.shape)}"
+                f"images must be a tensor of floating point numbers of shape (batch, "
+                f"{self.channels}, height, width), got {tuple(images.shape)} of {images.dtype}"
             )
         self._check_size(*images.shape[2:])
         if self.auxiliary is None or not self.training:

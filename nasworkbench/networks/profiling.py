@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 from torch import nn
 
+from . import layout as plan
 from .network import CellNetwork
 
 
@@ -28,7 +27,7 @@ class Profile:
     parameters: int
     auxiliary_parameters: int
     mult_adds: int
-    endpoints: Mapping[str, tuple[int, int, int]]
+    endpoints: dict[str, tuple[int, int, int]]
 
 
 def profile(network: CellNetwork, image_size: int) -> Profile:
@@ -40,6 +39,7 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
     Raises:
         NetworkError: images too small for the network.
     """
+    plan.check_image_size(image_size)
     network = _twin(network)
     mult_adds = 0
     endpoints: dict[str, tuple[int, int, int]] = {}
@@ -72,7 +72,7 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
         parameters=_trainable(network),
         auxiliary_parameters=0 if network.auxiliary is None else _trainable(network.auxiliary),
         mult_adds=mult_adds,
-        endpoints=MappingProxyType(endpoints),
+        endpoints=endpoints,
     )
 
 

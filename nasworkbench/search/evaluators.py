@@ -7,6 +7,7 @@ the child network and trains it.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ..data import Dataset
 from ..errors import SettingsError
 from ..genotype import Genotype
 from ..networks import CellNetwork
-from ..training import Recipe, TrainingResult, train
+from ..training import Recipe, TrainingResult, find_device, train
 
 #: What a child's training is worth to the controller; the names a TrainingEvaluator takes.
 REWARDS: dict[str, Callable[[TrainingResult], float]] = {
@@ -82,7 +83,7 @@ class TrainingEvaluator:
             raise SettingsError(f"reward must be one of {', '.join(REWARDS)}, got {reward!r}")
         self.dataset, self.recipe = dataset, recipe
         self.cells, self.filters = cells, filters
-        self.device, self.reward, self.network = check_device(device), reward, network
+        self.device, self.reward, self.network = str(find_device(device)), reward, network
 
     def build(self, genotype: Genotype) -> CellNetwork:
         """The child network, with fresh weights from torch's global generator."""
@@ -126,6 +127,12 @@ class TrainingEvaluator:
             curves=list(result.history),
         )
 
+    def with_recipe(self, recipe: Recipe) -> TrainingEvaluator:
+        """The same evaluator with another recipe."""
+        found = copy.copy(self)
+        found.recipe = recipe
+        return found
+
     def settings(self) -> dict[str, Any]:
         return {
             "dataset": self.dataset.settings(),
@@ -158,28 +165,3 @@ class Task:
             cause = f"the evaluator returned the reward {found.reward!r}, not a finite number"
             return Evaluation(None, "diverged", cause, found.parameters, found.seconds)
         return found
-
-
-def check_device(device: str) -> str:
-    """The device, if this machine has it.
-
-    Raises:
-        SettingsError: no such device here; the message lists those that are.
-    """
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise SettingsError(f"{device!r} is no device; say cpu, cuda or cuda:0") from None
-    here = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if wanted.type == "mps" and torch.backends.mps.is_available():
-        return device
-    if wanted.type == "cuda" and torch.cuda.is_available():
-        if wanted.index is None or f"cuda:{wanted.index}" in here:
-            return device
-    elif wanted.type == "cpu":
-        return device
-    raise SettingsError(
-        f"the device {device!r} was asked for, but torch {torch.__version__} sees only "
-        f"{', '.join(here)} on this machine. Say --device cpu (device='cpu'), or install a torch "
-        "build with CUDA on a machine with a GPU"
-    )

@@ -6,10 +6,12 @@ the user's own and is passed to ``Search.resume`` by hand.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
 from ..data import load
+from ..data.dataset import OWN
 from ..errors import StoreError
 from ..spaces import CellSpace
 from ..training import Recipe
@@ -40,8 +42,8 @@ def build_controller(record: dict[str, Any], space: Any) -> Any:
     return _class(record, "controller")(space, **record["settings"])
 
 
-def build_evaluator(record: dict[str, Any]) -> Any:
-    """The evaluator; its data set is loaded again.
+def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
+    """The evaluator, on its old device or another; its data set is loaded again.
 
     Raises:
         StoreError: an evaluator, or a data set, that the library cannot make by itself.
@@ -49,10 +51,12 @@ def build_evaluator(record: dict[str, Any]) -> Any:
     """
     cls = _class(record, "evaluator")
     settings = dict(record["settings"])
+    if device is not None:
+        settings["device"] = device
     dataset = settings.pop("dataset")
-    if not dataset.get("reloadable", True):
+    if dataset["name"].startswith(OWN):
         raise StoreError(
-            f"this search used your own data set {dataset.get('name')!r}, which the library cannot "
+            f"this search used your own data set {dataset['name']!r}, which the library cannot "
             "load. Pass the evaluator: Search.resume(directory, evaluator=...)"
         )
     return cls(load(**dataset), Recipe(**settings.pop("recipe")), **settings)
@@ -69,6 +73,7 @@ def _class(record: dict[str, Any], role: str) -> type:
 
 def difference(stored: dict[str, Any], given: dict[str, Any]) -> str | None:
     """What differs between two descriptions, or None; the device may change."""
+    given = json.loads(json.dumps(given))  # as it would be stored: tuples become lists
     if stored["class"] != given["class"]:
         return f"{stored['class']} there, {given['class']} here"
     a, b = ({k: v for k, v in d["settings"].items() if k != "device"} for d in (stored, given))

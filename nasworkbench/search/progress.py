@@ -52,7 +52,9 @@ class Progress:
             self.best = trial.reward
         self.failed += trial.status != "ok"
         minutes = (time.monotonic() - self.start) / 60
-        rate: dict[str, Any] = {"trials/min": f"{(self.done - self.first) / max(minutes, 1e-9):.0f}"}
+        rate: dict[str, Any] = {
+            "trials/min": f"{(self.done - self.first) / max(minutes, 1e-9):.0f}"
+        }
         if self.best is not None:
             rate = {"best": f"{self.best:.4f}"} | rate
         if self.failed:

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from ..controllers import Controller, Outcome
 from ..controllers.base import number as checked_number
+from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError
 from ..executors import Executor, Finished, InlineExecutor, ProcessExecutor
 from .evaluators import Evaluation, Task
@@ -48,6 +49,7 @@ class Search:
         failure_reward: what the controller is told of a child that failed; None: nothing.
         time_limit: seconds after which a child's process is killed (executor ``processes``);
             ``Recipe.time_limit`` ends a child by itself, with any executor.
+        notes: anything else, JSON-ready, to keep with the search: ``search.store.meta(name)``.
 
     Raises:
         StoreError: the folder holds a search already.
@@ -64,6 +66,7 @@ class Search:
         seed: int = 0,
         failure_reward: float | None = 0.0,
         time_limit: float | None = None,
+        notes: dict[str, Any] | None = None,
     ) -> None:
         if controller.space.settings() != space.settings():
             raise SettingsError(
@@ -83,6 +86,7 @@ class Search:
                 "failure_reward": failure_reward,
                 "time_limit": time_limit,
                 "provenance": provenance(),
+                **(notes or {}),
             },
         )
         self._attach(directory, space, controller, evaluator)
@@ -109,11 +113,13 @@ class Search:
         evaluator: Callable[..., Evaluation | float] | None = None,
         controller: Controller | None = None,
         space: Any = None,
+        device: str | None = None,
     ) -> Search:
         """The search in a folder, as it was when its process ended, however that was.
 
         What the library made, it makes again. Your own objects are passed in, and must have the
-        settings of the stored ones (a fresh controller will do: its state is loaded).
+        settings of the stored ones (a fresh controller will do: its state is loaded). ``device``
+        is for a machine that has not the one the search was started on.
 
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
@@ -134,7 +140,7 @@ class Search:
             directory,
             space,
             controller or build_controller(records["controller"], space),
-            evaluator or build_evaluator(records["evaluator"]),
+            evaluator or build_evaluator(records["evaluator"], device),
         )
         return search
 
@@ -195,6 +201,7 @@ class Search:
             with (
                 Progress(self, done, goal, progress) as bar,
                 self._make_executor(executor, workers) as runner,
+                one_thread(),
             ):
                 _Loop(self, runner, queue, bar, done, goal).run()
         except BaseException:
@@ -211,7 +218,7 @@ class Search:
         raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
 
     def _recover(self) -> deque[Trial]:
-        """Bring the controller to its stored state; tell it what ended untold; list what is left."""
+        """Set the controller to its stored state, tell it what ended untold, list what is left."""
         if self._stale:
             state = self.store.state()
             if state:
@@ -248,9 +255,7 @@ class Search:
 
     # --- running in a thread ------------------------------------------------------------------
 
-    def start(
-        self, trials: int | None = None, executor: str = "inline", workers: int = 2
-    ) -> None:
+    def start(self, trials: int | None = None, executor: str = "inline", workers: int = 2) -> None:
         """:meth:`run` in a thread, without a bar; see :meth:`result`.
 
         Raises:

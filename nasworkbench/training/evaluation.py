@@ -25,8 +25,8 @@ def evaluate(
     """The part of the images, 0 to 1, whose class the network says right.
 
     Args:
-        network: ``forward(images)`` gives logits (n, classes) in evaluation mode. It is moved to the
-            device, and left in the mode it was in.
+        network: ``forward(images)`` gives logits (n, classes) in evaluation mode. It is moved to
+            the device, and left in the mode it was in.
         split: what to judge on, for example ``dataset.test``.
         dataset: gives the mean and deviation to normalise with.
         device: where to compute.

@@ -10,18 +10,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..data import Dataset
 from ..errors import SettingsError
 from .device import autocast, find_device, seeded
 from .evaluation import count_correct
 from .feed import Feed
+from .optimisation import (
+    drop_path_setter,
+    make_average,
+    make_optimiser,
+    set_bn_momentum,
+    step_loss,
+)
 from .recipe import Recipe
 
 #: Steps from one look at the loss to the next on a GPU, where each look makes the CPU wait for it.
 STEPS_BETWEEN_LOOKS = 50
+
+#: Validation takes this many training batches at once: it need not keep what backward would read.
+VALIDATION_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -103,10 +111,11 @@ def _train(
 ) -> TrainingResult:
     started = time.monotonic()
     network.to(device)
-    set_drop_path = _drop_path_setter(network, recipe)
-    _set_bn_momentum(network, recipe.bn_momentum)
-    optimiser = _optimiser(network, recipe)
-    average = _average(network, recipe)
+    set_drop_path = drop_path_setter(network, recipe)
+    set_bn_momentum(network, recipe.bn_momentum)
+    optimiser = make_optimiser(network, recipe)
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    average = make_average(network, recipe)
     precision = autocast(device, recipe.amp)
 
     generator = torch.Generator().manual_seed(seed)  # of the shuffling and the augmentation
@@ -140,11 +149,11 @@ def _train(
                 images = augment(images)
             with precision:
                 outputs = network(images)
-                loss, logits = _loss(outputs, labels, recipe)
+                loss, logits = step_loss(outputs, labels, recipe)
             optimiser.zero_grad()
             loss.backward()
             if recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimiser.step()
             if average is not None:
                 average.update_parameters(network)
@@ -166,7 +175,8 @@ def _train(
 
     def validate(epoch: int) -> float:
         judged = network if average is None else average
-        correct, finite = count_correct(judged, judges, 250, precision, before_batch=go_on)
+        batch_size = VALIDATION_BATCHES * recipe.batch_size
+        correct, finite = count_correct(judged, judges, batch_size, precision, go_on)
         if not finite:
             raise _Stopped("diverged", f"the logits were not finite after epoch {epoch + 1}")
         return correct / len(dataset.validation)
@@ -198,18 +208,6 @@ def _train(
     )
 
 
-def _loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """The loss of a step, and the logits of the main head."""
-    logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
-    loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    if auxiliary is not None:
-        smoothing = recipe.label_smoothing
-        loss = loss + recipe.auxiliary_weight * cross_entropy(
-            auxiliary, labels, label_smoothing=smoothing
-        )
-    return loss, logits
-
-
 def _check_finite(loss_sum: Tensor, epoch: int) -> None:
     if not math.isfinite(loss_sum.item()):
         raise _Stopped(
@@ -219,52 +217,9 @@ def _check_finite(loss_sum: Tensor, epoch: int) -> None:
         )
 
 
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with weight decay on weights only: batch norm and biases have one dimension."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(
-        groups,
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-    )
-
-
-def _average(network: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    if recipe.ema_decay is None:
-        return None
-    rule = get_ema_multi_avg_fn(recipe.ema_decay)
-    return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
-
-
 def _augmentation(recipe: Recipe, side: int, generator: torch.Generator) -> Any:
     if recipe.crop == "none" and not recipe.flip and not recipe.cutout:
         return None
     from .augmentation import Augmentation  # imports torchvision, which plain children do not need
 
     return Augmentation(recipe, side, generator)
-
-
-def _drop_path_setter(network: nn.Module, recipe: Recipe) -> Callable[[float], None] | None:
-    if recipe.drop_path_keep == 1:
-        return None
-    setter = getattr(network, "set_drop_path", None)
-    if setter is None:
-        raise SettingsError(
-            f"recipe: drop_path_keep={recipe.drop_path_keep}, but {type(network).__name__} has no "
-            "set_drop_path; use a CellNetwork, or drop_path_keep=1"
-        )
-    return lambda progress: setter(
-        progress, recipe.drop_path_keep, in_depth=recipe.drop_path_in_depth
-    )
-
-
-def _set_bn_momentum(network: nn.Module, momentum: float | None) -> None:
-    if momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = momentum

@@ -37,10 +37,10 @@ class Recipe:
             slim: 0.6 for the final CIFAR networks.
         drop_path_in_depth: keep more in the first cells than in the last (slim's default), instead
             of the same in all (the paper's text).
-        ema_decay: of the moving average of the weights, or ``None``. Paper A.7: 0.9999 on ImageNet.
+        ema_decay: of the moving average of the weights, or ``None``. Paper A.7 (ImageNet): 0.9999.
         amp: bfloat16 on devices that have it (CUDA); elsewhere without effect.
-        bn_momentum: of every batch norm, or ``None``: as the network has it. Short trainings need
-            more than the usual 0.1: see :func:`nasworkbench.training.train`.
+        bn_momentum: given to every batch norm, or ``None``: as the network has it. Short trainings
+            need more than the usual 0.1: see :func:`nasworkbench.training.train`.
         crop: "none"; "pad": zeros around the image (4 at 32 pixels, as AdaNet's NASNet code; in
             proportion at other sizes), then a random crop of the old size; "upsample": enlarge to
             5/4 of the side (40 at 32 pixels), then a random crop of the old size (paper A.6).
@@ -104,10 +104,10 @@ class Recipe:
     def paper_final(cls) -> Recipe:
         """How the best cells are trained at last, on CIFAR-10.
 
-        From the paper: cosine, momentum 0.9, L2, ScheduledDropPath, auxiliary head, enlarge-and-crop, flip.
-        From slim: 600 epochs (of its 937,500 steps of batch 32 on all 50,000 images), 0.025, 5e-4,
-        clip 5, and drop path of 0.6 with its schedule, which is in depth too. The hole of
-        16 pixels is AdaNet's: the paper gives no size.
+        From the paper: cosine, momentum 0.9, L2, ScheduledDropPath, auxiliary head,
+        enlarge-and-crop, flip. From slim: 600 epochs (its 937,500 steps of batch 32 on all 50,000
+        images), learning rate 0.025, L2 of 5e-4, clip 5, and drop path of 0.6 with slim's schedule,
+        which is in depth too. The hole of 16 pixels is AdaNet's: the paper gives no size.
         """
         return cls(
             epochs=600,

@@ -1,0 +1,278 @@
+"""The command line, for searches that are too long for a notebook.
+
+nasworkbench search --tier toy          find, draw and judge a cell
+nasworkbench resume runs/NAME           go on after an interruption
+nasworkbench report runs/NAME           write the report again
+nasworkbench draw nasnet-a -o cell.svg  draw a published genotype, a file or a run's best
+nasworkbench profile nasnet-a -n "4 @ 1056" --stem imagenet
+nasworkbench data                       which data sets are here
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import __name__ as package
+from .errors import SettingsError, WorkbenchError
+
+if TYPE_CHECKING:
+    from .genotype import Genotype
+    from .job import Job
+    from .networks import CellNetwork
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name=package)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def app(debug: bool) -> None:
+    """Neural architecture search with NASNet's controller, cells and search.
+
+    FOLDER is a run folder, e.g. runs/laptop-20260101-120000. WHAT is the name of a published
+    genotype (nasnet-a, ...), a genotype file, or a run folder, whose best genotype is taken.
+    """
+
+
+@app.command()
+@click.option(
+    "--tier",
+    envvar="NASWORKBENCH_TIER",
+    default="laptop",
+    show_envvar=True,
+    help="toy (seconds), laptop (minutes), gpu (hours) or paper.",
+)
+@click.option("--data", help="Data set, see `nasworkbench data`; by default the tier's.")
+@click.option("--root", type=FOLDER, help="Folder of the data.")
+@click.option("--download", is_flag=True, help="Download the data if they are missing.")
+@click.option("--controller", default="ppo", help="ppo, reinforce, evolution or random.")
+@click.option("--trials", type=int, help="Trials of each search; by default the tier's.")
+@click.option("--workers", type=int, help="Worker processes; by default the tier's.")
+@click.option("--device", default="cpu", help="cpu, cuda or cuda:0.")
+@click.option("--seed", type=int, default=0, help="Seed of both searches.")
+@click.option("--name", help="Name of the run; by default tier and time.")
+@click.option("--runs", type=FOLDER, default=Path("runs"), help="Folder of all runs.")
+def search(
+    tier: str,
+    data: str | None,
+    root: Path | None,
+    download: bool,
+    controller: str,
+    trials: int | None,
+    workers: int | None,
+    device: str,
+    seed: int,
+    name: str | None,
+    runs: Path,
+) -> None:
+    """Search for a cell, judge it against random search, draw it, write a report."""
+    from . import tiers
+    from .data import load
+    from .job import Job
+
+    preset = tiers.get(tier)
+    changes = {"trials": trials, "workers": workers}
+    preset = replace(preset, **{k: v for k, v in changes.items() if v is not None})
+    name = name or time.strftime(f"{preset.name}-%Y%m%d-%H%M%S")
+    if Path(name).name != name:
+        raise SettingsError(f"--name is the name of a folder in {runs}, got {name!r}")
+    dataset = load(data or preset.data, root=root, download=download)
+    job = Job.create(
+        preset,
+        runs / name,
+        dataset=dataset,
+        controller=controller,
+        device=device,
+        seed=seed,
+        progress=True,
+    )
+    click.echo(dataset)
+    click.echo(tiers.forecast(preset, dataset, device))
+    _run(job)
+
+
+@app.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--workers", type=int, help="Worker processes; by default as before.")
+@click.option("--device", help="cpu, cuda or cuda:0; by default as before.")
+def resume(folder: Path, workers: int | None, device: str | None) -> None:
+    """Go on with an interrupted search from where it was."""
+    from .job import Job
+
+    _run(Job.resume(folder, device=device, workers=workers, progress=True))
+
+
+def _run(job: Job) -> None:
+    try:
+        verdict = job.run()
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted; all is saved. Go on with: nasworkbench resume {job.directory}")
+        raise SystemExit(130) from None
+    click.echo(f"\n{verdict.sentence}\n")
+    if job.best is not None:
+        click.echo(f"{job.best}\n")
+    click.echo(f"report: {job.directory / 'report.html'}")
+
+
+@app.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--output", "-o", type=FOLDER, help="File to write; by default FOLDER/report.html.")
+def report(folder: Path, output: Path | None) -> None:
+    """Write the report of a search, finished or not, as one offline HTML file."""
+    from . import report as reports
+
+    click.echo(f"{reports.write(folder, output)}")
+
+
+@app.command()
+@click.argument("what")
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=Path("genotype.svg"),
+    help="File to write: .svg, .png or .dot.",
+)
+@click.option("--part", default="genotype", help="genotype, normal, reduction or network.")
+@click.option("--theme", default="light", help="light or dark.")
+@click.option("--cells", default=2, help="N, normal cells per stage, for --part network.")
+@click.option("--filters", default=32, help="F, filters of the first stage, for --part network.")
+def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: int) -> None:
+    """Draw a genotype, one of its cells, or the network that is stacked from it."""
+    from .drawing import draw as drawn
+    from .networks import CellNetwork
+
+    genotype = find(what)
+    if part not in ("genotype", "normal", "reduction", "network"):
+        raise SettingsError(f"--part is genotype, normal, reduction or network, got {part!r}")
+    thing: object = genotype
+    if part in ("normal", "reduction"):
+        thing = getattr(genotype, part)
+    elif part == "network":
+        with _on_meta():
+            thing = CellNetwork(genotype, cells=cells, filters=filters)
+    click.echo(f"{drawn(thing, theme=theme).save(output)}")
+
+
+@app.command()
+@click.argument("what")
+@click.option("--notation", "-n", help='The paper\'s N @ P, e.g. "6 @ 768".')
+@click.option("--cells", default=6, help="N, normal cells per stage.")
+@click.option("--filters", default=32, help="F, filters of the first stage.")
+@click.option("--stem", default="cifar", help="cifar or imagenet.")
+@click.option("--classes", type=int, help="By default 10 for cifar, 1000 for imagenet.")
+@click.option("--image-size", type=int, help="By default 32 for cifar, 224 for imagenet.")
+def profile(
+    what: str,
+    notation: str | None,
+    cells: int,
+    filters: int,
+    stem: str,
+    classes: int | None,
+    image_size: int | None,
+) -> None:
+    """Count the parameters and mult-adds of a network, and show the size of every map."""
+    from .networks import profile as profiled
+
+    classes = classes or (1000 if stem == "imagenet" else 10)
+    image_size = image_size or (224 if stem == "imagenet" else 32)
+    network = _network(what, notation, cells, filters, stem, classes)
+    found = profiled(network, image_size)
+    for layer, (height, width, channels) in found.endpoints.items():
+        click.echo(f"{layer:<14}{f'{height} x {width} x {channels}':>20}")
+    click.echo(f"{'parameters':<14}{found.parameters:>20,}")
+    click.echo(f"{'mult-adds':<14}{found.mult_adds:>20,}")
+
+
+def _network(
+    what: str, notation: str | None, cells: int, filters: int, stem: str, classes: int
+) -> CellNetwork:
+    """Without memory for the weights: only to be counted."""
+    from .networks import CellNetwork
+
+    with _on_meta():
+        if notation is None:
+            return CellNetwork(find(what), cells, filters, classes, stem=stem)
+        source = what if _is_published(what) else find(what)
+        return CellNetwork.from_notation(source, notation, stem=stem, classes=classes)
+
+
+@contextmanager
+def _on_meta() -> Iterator[None]:
+    import torch
+
+    with torch.device("meta"):
+        yield
+
+
+@app.command()
+@click.argument("name", required=False)
+@click.option("--root", type=FOLDER, help="Folder to look in.")
+@click.option("--download", is_flag=True, help="Download it if it is missing.")
+def data(name: str | None, root: Path | None, download: bool) -> None:
+    """Show which data sets are on this machine; load one to check it."""
+    from . import data as datasets
+
+    if name is None:
+        for each in datasets.names():
+            found = datasets.describe(each, root)
+            click.echo(
+                f"{each:<15}{'found' if found.found or not found.looked else 'missing':<9}{found.summary}"
+            )
+        return
+    dataset = datasets.load(name, root=root, download=download)
+    found = datasets.describe(name, root)
+    click.echo(f"{found.summary}\n{dataset}")
+
+
+def find(what: str) -> Genotype:
+    """A genotype by the name of a published one, a file, or a run folder.
+
+    Raises:
+        WorkbenchError: none of these.
+    """
+    from . import zoo
+    from .genotype import Genotype
+
+    path = Path(what)
+    if path.is_dir():
+        path = path / "best.json"
+    if path.is_file() or path.suffix:
+        return Genotype.load(path)
+    return zoo.get(what)
+
+
+def _is_published(what: str) -> bool:
+    from . import zoo
+
+    return what in zoo.names() and not Path(what).exists()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command: exit code 0, 1 for an error that a user can mend, 2 for a wrong call."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        app(args=arguments, prog_name=package, standalone_mode=False)
+    except (WorkbenchError, click.ClickException, OSError) as error:
+        if debug:
+            raise
+        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        print(f"{package}: {' '.join(text.split())}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, click.ClickException) else 1) from None
+    except (KeyboardInterrupt, click.Abort):
+        print(f"{package}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The final judgement: the best cells of each search, trained again and seen on test data.
+
+A dot is one network. Two things vary: which cells a search came up with, and the seed a cell is
+trained with. The interval of a search's mean resamples both, cells first, then seeds inside each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy
+import pandas
+from matplotlib.axes import Axes
+
+from .style import CONTROLLER, FAINT, GREEN, INK, PURPLE, REFEREE, SMALL, legend, say, styled
+
+COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "validation", "test")
+
+#: Resamples of the bootstrap, and the share that its interval holds: this project's choice.
+RESAMPLES, LEVEL = 2000, 0.95
+
+
+def judged_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+    """A row a retrained network, from ``store.retrainings()``.
+
+    Returns:
+        The columns ``origin`` (which search found the cell), ``cell`` (1 is that search's best by
+        reward), ``key``, ``reward`` (in the search), ``seed``, ``status``, ``validation`` and
+        ``test`` (accuracies of the retrained network; NaN if it failed), controller first.
+    """
+    frame = pandas.DataFrame(list(retrainings)).reindex(columns=list(COLUMNS))
+    frame = frame.astype({name: float for name in ("reward", "validation", "test")})
+    frame["test"] = frame["test"].where(frame["status"] == "ok")
+    frame = frame.sort_values(
+        ["origin", "reward", "key", "seed"], ascending=[True, False, True, True]
+    ).reset_index(drop=True)
+    ranks = {}
+    for origin, key in zip(frame["origin"], frame["key"], strict=True):
+        earlier = sum(1 for known, _ in ranks if known == origin)
+        ranks.setdefault((origin, key), earlier + 1)
+    frame["cell"] = [ranks[pair] for pair in zip(frame["origin"], frame["key"], strict=True)]
+    return frame
+
+
+def mean_interval(
+    values: Sequence[Sequence[float]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> tuple[float, float, float]:
+    """Mean over all cells, and its bootstrap interval over cells and seeds: (mean, low, high).
+
+    Args:
+        values: the results of each cell, one per seed; cells without a result are left out.
+        seed: of the resampling.
+        resamples: how often the cells, and the seeds inside each, are drawn anew.
+        level: share of the resampled means inside the interval.
+
+    Returns:
+        Three NaN if there is no value at all.
+    """
+    cells = [numpy.asarray(cell, dtype=float) for cell in values if len(cell)]
+    if not cells:
+        return float("nan"), float("nan"), float("nan")
+    generator = numpy.random.default_rng(seed)
+    means = numpy.empty(resamples)
+    for number in range(resamples):
+        drawn = generator.integers(len(cells), size=len(cells))
+        means[number] = numpy.mean(
+            [generator.choice(cells[index], size=len(cells[index])).mean() for index in drawn]
+        )
+    low, high = numpy.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(numpy.mean([cell.mean() for cell in cells])), float(low), float(high)
+
+
+def draw_judged(rows: pandas.DataFrame, ax: Axes) -> Axes:
+    """Draw :func:`judged_rows`: a line per cell, a dot per seed, a bar at the cell's mean.
+
+    Below each search's cells stands its mean with the bootstrap interval.
+    """
+    styled(ax, "test accuracy", "")
+    ax.grid(False, axis="y")
+    if not rows["test"].notna().any():
+        say(ax, "no retrained network has been judged yet")
+        return ax
+    ticks: list[tuple[float, str]] = []
+    height = 0.0
+    for number, (origin, own) in enumerate(rows.groupby("origin", sort=False)):
+        name, colour, marker = _look(str(origin), number)
+        results = []
+        for (cell, key), group in own.groupby(["cell", "key"], sort=True):
+            found = group["test"].dropna().to_numpy(dtype=float)
+            ticks.append((height, f"{name} {cell}  {key[:6]}"))
+            ax.plot(
+                found, [height] * len(found), marker, color=colour, alpha=0.6, markersize=6,
+                markeredgewidth=0, label="_seeds",
+            )  # fmt: skip
+            if len(found):
+                ax.plot([found.mean()], [height], "|", color=INK, markersize=13, label="_mean")
+            results.append(found)
+            height += 1
+        mean, low, high = mean_interval(results)
+        if not numpy.isnan(mean):
+            ticks.append((height, f"{name}: mean"))
+            ax.axvspan(low, high, color=colour, alpha=0.10, linewidth=0)
+            ax.errorbar(
+                [mean], [height], xerr=[[max(mean - low, 0)], [max(high - mean, 0)]], fmt=marker,
+                color=colour, markersize=8, capsize=5, linewidth=2.2,
+                label=f"{name}: mean {mean:.4f} ({low:.4f} to {high:.4f})",
+            )  # fmt: skip
+        height += 1.6
+    ax.set_yticks([place for place, _ in ticks], [text for _, text in ticks])
+    ax.tick_params(axis="y", length=0, labelsize=SMALL)
+    ax.invert_yaxis()
+    ax.spines["left"].set_visible(False)
+    ax.grid(True, axis="x", color="#dddddd")
+    legend(ax)
+    ax.text(
+        1.0, 1.01, "dot: one seed   |: mean of the cell", transform=ax.transAxes,
+        ha="right", va="bottom", fontsize=SMALL, color=FAINT,
+    )  # fmt: skip
+    return ax
+
+
+def _look(origin: str, number: int) -> tuple[str, str, str]:
+    """Name, colour and marker of a search."""
+    known = {"controller": ("controller", CONTROLLER, "o"), "random": ("random", REFEREE, "s")}
+    return known.get(origin, (origin, (GREEN, PURPLE)[number % 2], "D"))

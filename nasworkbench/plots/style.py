@@ -1,0 +1,113 @@
+"""One look for every figure of the course: colours, sizes, and how a figure becomes a picture.
+
+Nothing global is changed: matplotlib's settings stay as the user has them, and a figure is made
+without pyplot, so that it needs no display and is never shown twice.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..errors import WorkbenchError
+
+#: Okabe and Ito's palette, told apart with every common kind of colour vision.
+BLUE = "#0072b2"
+VERMILLION = "#d55e00"
+GREEN = "#009e73"
+PURPLE = "#cc79a7"
+ORANGE = "#e69f00"
+SKY = "#56b4e9"
+
+#: Who is drawn in which colour, in every figure: the controller, and the referee it must beat.
+CONTROLLER, REFEREE = BLUE, VERMILLION
+
+INK, FAINT, GRID = "#1a1a1a", "#595959", "#dddddd"
+TEXT, SMALL = 11, 9.5  # points; legible at a notebook's width
+SIZE = (8.0, 4.5)  # inches; a notebook's width
+DPI = 144
+
+
+def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:
+    """A white figure and its axes: one :class:`Axes`, or an array of them if there are several."""
+    made = Figure(figsize=size, facecolor="white", layout="constrained")
+    axes = made.subplots(rows, columns)
+    return made, axes
+
+
+def styled(ax: Axes, x: str, y: str, title: str = "") -> Axes:
+    """Give the axes the course's look: labels with units, a pale grid behind, no box."""
+    ax.set_facecolor("white")
+    ax.set_axisbelow(True)
+    ax.grid(True, color=GRID, linewidth=0.8)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(FAINT)
+    ax.set_xlabel(x, fontsize=TEXT, color=INK)
+    ax.set_ylabel(y, fontsize=TEXT, color=INK)
+    ax.tick_params(labelsize=SMALL, colors=INK, color=FAINT)
+    if title:
+        ax.set_title(title, fontsize=TEXT, color=INK, loc="left")
+    return ax
+
+
+def legend(ax: Axes, columns: int = 1) -> None:
+    """The names of what is drawn, above the axes: there they hide nothing."""
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=columns,
+        fontsize=SMALL,
+        labelcolor=INK,
+        frameon=False,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        handlelength=1.8,
+    )
+
+
+def say(ax: Axes, message: str) -> None:
+    """Write a sentence where a figure would be, if there is nothing to draw."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    ax.text(
+        0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center",
+        fontsize=TEXT, color=FAINT, wrap=True,
+    )  # fmt: skip
+
+
+def positions(values: Any) -> numpy.ndarray:
+    """A column of a table as an array of floats, with NaN where there is no number."""
+    return numpy.asarray(values, dtype=float)
+
+
+def png(made: Figure, dpi: int = DPI) -> bytes:
+    """The figure as an opaque PNG file's bytes."""
+    buffer = io.BytesIO()
+    made.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(made: Figure, path: str | Path) -> Path:
+    """Write the figure as .png, .svg or .pdf, with a white background; returns the path.
+
+    Raises:
+        WorkbenchError: another suffix, or a folder that is not there.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise WorkbenchError(
+            f"cannot save a figure as {path.name!r}: the name ends in .png, .svg or .pdf"
+        )
+    try:
+        made.savefig(path, dpi=DPI, facecolor="white")
+    except OSError as error:
+        raise WorkbenchError(f"cannot write the figure to {path}: {error}") from None
+    return path

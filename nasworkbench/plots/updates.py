@@ -1,0 +1,92 @@
+"""What the controller's updates measured: entropy, clip fraction, baseline and mean reward.
+
+The entropy of an untrained policy is that of an even distribution. It falls as the controller
+commits itself; at 0 it proposes one cell for ever. PPO's clip fraction is the share of decisions
+whose probability has already moved further than the clip allows: 0 means that nothing happens,
+close to 1 that the learning rate is too high.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from ..errors import SettingsError
+from .style import CONTROLLER, FAINT, GREEN, ORANGE, SMALL, legend, positions, say, styled
+
+COLUMNS = ("update", "told", "reward", "baseline", "entropy", "clip_fraction", "loss", "ratio")
+
+
+def update_rows(updates: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+    """A row an update, from ``store.updates()``.
+
+    Returns:
+        The columns ``update`` (from 1), ``told`` (trials told by then), ``reward`` (the batch's
+        mean), ``baseline``, ``entropy`` (nats per decision), ``clip_fraction``, ``loss`` and
+        ``ratio``; NaN where the controller does not measure it (REINFORCE clips nothing).
+    """
+    frame = pandas.DataFrame(list(updates))
+    return frame.reindex(columns=list(COLUMNS)).astype(float).astype({"update": int, "told": int})
+
+
+def even_entropy(choices: Iterable[int]) -> float:
+    """Nats per decision of a policy that prefers nothing, over decisions with these choices.
+
+    ``even_entropy(decision.choices for decision in space.decisions)``
+    """
+    counts = list(choices)
+    return math.fsum(math.log(count) for count in counts) / len(counts) if counts else 0.0
+
+
+def draw_updates(
+    rows: pandas.DataFrame, axes: Sequence[Axes], even: float | None = None
+) -> Sequence[Axes]:
+    """Draw :func:`update_rows` on three axes: entropy; clip fraction; reward and baseline.
+
+    Args:
+        rows: from :func:`update_rows`.
+        axes: three, one above the other or side by side.
+        even: the entropy of an even distribution (:func:`even_entropy`), drawn as a line.
+
+    Raises:
+        SettingsError: another number of axes.
+    """
+    panels = list(axes)
+    if len(panels) != 3:
+        raise SettingsError(f"draw_updates draws on three axes, got {len(panels)}")
+    titles = ("entropy (nats per decision)", "clip fraction", "reward")
+    for ax, title in zip(panels, titles, strict=True):
+        styled(ax, "trials told to the controller", "", title)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if rows.empty:
+        for ax in panels:
+            say(ax, "no update yet")
+        return axes
+    told = positions(rows["told"])
+    first, second, third = panels
+    mark = {"marker": "o", "markersize": 3.5 if len(rows) <= 40 else 0}
+    first.plot(told, positions(rows["entropy"]), color=CONTROLLER, **mark)
+    if even is not None:
+        first.axhline(even, color=FAINT, linestyle=":", linewidth=1.5)
+        first.annotate(
+            "even distribution", (1.0, even), xycoords=("axes fraction", "data"),
+            xytext=(0, 3), textcoords="offset points", ha="right", fontsize=SMALL, color=FAINT,
+        )  # fmt: skip
+    first.set_ylim(0, None)
+    first.margins(y=0.15)
+    if rows["clip_fraction"].notna().any():
+        second.plot(told, positions(rows["clip_fraction"]), color=ORANGE, **mark)
+        second.set_ylim(0, 1)
+    else:
+        say(second, "this controller clips nothing")
+    third.plot(told, positions(rows["reward"]), color=GREEN, label="mean of the batch", **mark)
+    third.plot(told, positions(rows["baseline"]), color=FAINT, linestyle="--", label="baseline")
+    third.set_title("")  # the legend stands there
+    third.set_ylabel("reward", fontsize=SMALL)
+    legend(third, columns=2)
+    return axes

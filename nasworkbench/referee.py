@@ -1,0 +1,202 @@
+"""The referee: was the controller better than random search, and how sure is that?
+
+The reward of a search is a quick, noisy look at a cell, and the best of many looks flatters itself.
+So the best cells of both searches are trained again, several times, and judged on test data that no
+search has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy
+from tqdm.auto import tqdm
+
+from .executors import Finished, InlineExecutor, ProcessExecutor
+from .genotype import Genotype
+from .search import Search, Store, TrainingEvaluator
+from .training import evaluate
+
+ORIGINS = ("controller", "random")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The difference in mean test accuracy, controller minus random search, with its interval."""
+
+    sentence: str
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Retrain:
+    """What a worker does to judge a cell: train it from scratch, then look at the test data.
+
+    Args:
+        evaluator: with the recipe of the final training.
+    """
+
+    def __init__(self, evaluator: TrainingEvaluator) -> None:
+        self.evaluator = evaluator
+
+    def __call__(self, genotype: Genotype, seed: int) -> dict[str, Any]:
+        network, result = self.evaluator.train(genotype, seed)
+        test = None
+        if result.status == "ok":
+            dataset = self.evaluator.dataset
+            test = evaluate(network, dataset.test, dataset, self.evaluator.device)
+        return {
+            "status": result.status,
+            "cause": result.cause,
+            "validation": result.validation_accuracy,
+            "test": test,
+            "seconds": result.seconds,
+        }
+
+
+def retrain_best(
+    store: Store,
+    searches: dict[str, Search],
+    evaluator: TrainingEvaluator,
+    top: int = 5,
+    seeds: int = 3,
+    workers: int = 2,
+    progress: bool = True,
+) -> None:
+    """Train the ``top`` best cells of each search again with each of ``seeds`` seeds.
+
+    What is in the store already is not done again, so that an interrupted judgement goes on.
+
+    Args:
+        store: where the results go: :meth:`Store.retrainings`.
+        searches: by origin, ``controller`` and ``random``.
+        evaluator: how to train; see :class:`Retrain`.
+        top: cells of each search, the best by validation accuracy.
+        seeds: trainings of each cell, with the seeds 0, 1, ...
+        workers: processes; 0 trains here, one by one.
+        progress: show a bar.
+    """
+    done = {(row["origin"], row["key"], row["seed"]) for row in store.retrainings()}
+    found = {origin: search.best(top) for origin, search in searches.items()}
+    tasks = [
+        (origin, trial, seed)
+        for seed in range(seeds)
+        for origin in found
+        for trial in found[origin]
+        if (origin, trial.key, seed) not in done
+    ]
+    if not tasks:
+        return
+
+    def keep(record: Finished) -> None:
+        origin, trial, seed = tasks[record.number]
+        row = {"origin": origin, "key": trial.key, "seed": seed, "reward": trial.reward}
+        measured = record.value or {"status": record.status, "cause": record.cause}
+        store.retrained(row | {"genotype": trial.genotype.to_json()} | measured)
+
+    function = Retrain(evaluator)
+    with (
+        ProcessExecutor(function, workers) if workers else InlineExecutor(function) as executor,
+        tqdm(total=len(tasks), desc="judging", unit="network", disable=not progress) as bar,
+    ):
+        submitted = finished = 0
+        while finished < len(tasks):
+            while executor.free and submitted < len(tasks):
+                _, trial, seed = tasks[submitted]
+                executor.submit(submitted, trial.genotype, seed)
+                submitted += 1
+            for record in executor.wait():
+                keep(record)
+                finished += 1
+                bar.update()
+
+
+def bootstrap_difference(
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Difference of means, a minus b, with its 95 % percentile interval.
+
+    The bootstrap draws cells, and within each drawn cell seeds, both with replacement: the interval
+    holds the luck of which cells were found and the noise of their training.
+
+    Args:
+        a, b: for each cell its accuracies, one per seed; at least one cell, and one seed in each.
+
+    Returns:
+        ``(difference, low, high)``.
+    """
+    generator = numpy.random.default_rng(seed)
+
+    def means(cells: Sequence[Sequence[float]]) -> numpy.ndarray:
+        counts = numpy.array([len(cell) for cell in cells])
+        values = numpy.zeros((len(cells), counts.max()))
+        for row, cell in zip(values, cells, strict=True):
+            row[: len(cell)] = cell
+        drawn = generator.integers(len(cells), size=(resamples, len(cells)))
+        places = generator.random((resamples, len(cells), counts.max()))
+        places = (places * counts[drawn][..., None]).astype(int)
+        inside = numpy.arange(counts.max()) < counts[drawn][..., None]
+        picked = numpy.where(inside, values[drawn[..., None], places], 0.0)
+        return (picked.sum(2) / counts[drawn]).mean(1)
+
+    difference = numpy.mean([numpy.mean(cell) for cell in a]) - numpy.mean(
+        [numpy.mean(cell) for cell in b]
+    )
+    low, high = numpy.percentile(means(a) - means(b), [2.5, 97.5])
+    return float(difference), float(low), float(high)
+
+
+def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
+    """One sentence about this pair of runs, from the rows of :meth:`Store.retrainings`.
+
+    It speaks of these two searches alone: whether the *algorithm* is better takes many searches.
+    """
+    cells: dict[str, dict[str, list[float]]] = {origin: {} for origin in ORIGINS}
+    for row in rows:
+        if row["test"] is not None:
+            cells[row["origin"]].setdefault(row["key"], []).append(row["test"])
+    a, b = (list(cells[origin].values()) for origin in ORIGINS)
+    if not a or not b:
+        empty = controller if not a else "random search"
+        return Verdict(f"No verdict: not one of the best cells of {empty} could be trained.")
+    difference, low, high = bootstrap_difference(a, b)
+    means = [100 * numpy.mean([numpy.mean(cell) for cell in side]) for side in (a, b)]
+    judgement = (
+        f"{controller} was better"
+        if low > 0
+        else "random search was better"
+        if high < 0
+        else "not distinguishable"
+    )
+    return Verdict(
+        f"In this pair of runs the {len(a)} best cells of {controller} reach {means[0]:.2f} % on "
+        f"test data and the {len(b)} best of random search {means[1]:.2f} %: a difference of "
+        f"{100 * difference:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
+        f"over cells and seeds: {judgement}.",
+        difference,
+        low,
+        high,
+    )
+
+
+def best_judged(rows: Sequence[dict[str, Any]]) -> Genotype | None:
+    """The controller's cell with the best mean *validation* accuracy over its retrainings.
+
+    Chosen without a look at the test accuracy, which therefore stays an honest estimate.
+    """
+    validations: dict[str, list[float]] = {}  # by genotype
+    for row in rows:
+        if row["origin"] == "controller" and row["validation"] is not None:
+            validations.setdefault(row["genotype"], []).append(row["validation"])
+    if not validations:
+        return None
+    return Genotype.from_json(max(validations, key=lambda text: numpy.mean(validations[text])))

@@ -150,12 +150,6 @@ class Cell:
             raise GenotypeError(
                 f"concat: needs one or more different hidden states, got {list(states)}"
             )
-        if max(states) < self.inputs:
-            raise GenotypeError(
-                f"concat: the hidden states {list(states)} are all inputs of the cell, so that no "
-                f"block would reach the output; name a block's output, {self.inputs} to "
-                f"{self.state_count - 1}"
-            )
         return tuple(sorted(states))
 
     @property
@@ -190,7 +184,8 @@ class Cell:
 
         Blocks that do not reach the output are left out; the two sides of a block are sorted;
         independent blocks are put into an order that depends on the graph alone. Blocks that look
-        alike stay apart: they have weights of their own.
+        alike stay apart: they have weights of their own. Where no block reaches the output (it joins
+        inputs only), one identity block stands in, since a cell has at least one.
         """
         return _canonical_cell(self)
 
@@ -376,12 +371,10 @@ def _fields(record: object, what: str, required: set[str], optional: set[str]) -
 
 
 def _canonical_cell(cell: Cell) -> Cell:
-    if len(cell.used) == 1:  # nothing to order
-        order = [cell.inputs + cell.used[0]]
-    else:
-        states = [cell.inputs + number for number in cell.used]
-        order = _smallest_order(cell, states, _first_colours(cell, states))
-    return _renumbered(cell, order)
+    if not cell.used:  # the output joins inputs only; but a cell has a block, so this one stands in
+        return Cell((Block(0, "identity", 0, "identity"),), cell.concat, cell.inputs)
+    states = [cell.inputs + number for number in cell.used]
+    return _renumbered(cell, _smallest_order(cell, states, _first_colours(cell, states)))
 
 
 def _renumbered(cell: Cell, order: list[int]) -> Cell:

@@ -1,5 +1,5 @@
-"""Figures of a search. They return, they never show: one function makes the rows of a table, another
-draws the rows on axes that are given to it.
+"""Figures of a search. They return, they never show: one function makes the rows of a table,
+another draws the rows on axes that are given to it.
 
 >>> figure, ax = plots.figure()
 >>> plots.draw_rewards(plots.reward_rows(search.trials()), ax)

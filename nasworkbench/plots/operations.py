@@ -106,7 +106,6 @@ def draw_operations(rows: pandas.DataFrame, ax: Axes, kind: str = "operation") -
     ax.tick_params(axis="y", length=0)
     if shares.shape[1] <= MOST_WRITTEN:
         _write_shares(ax, shares, edges)
-    assert ax.figure is not None
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
     bar.set_label(f"share of all proposed {what}s", fontsize=TEXT, color=INK)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

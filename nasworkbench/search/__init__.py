@@ -1,7 +1,7 @@
 """The search itself: evaluators, the ask/tell loop, and the store that survives everything."""
 
 from .evaluators import Evaluation, TrainingEvaluator
-from .search import Search, trials_frame
-from .store import Store, Trial
+from .search import Search
+from .store import Store, Trial, trials_frame
 
 __all__ = ["Evaluation", "Search", "Store", "TrainingEvaluator", "Trial", "trials_frame"]

@@ -5,38 +5,39 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from tqdm.auto import tqdm
 
-if TYPE_CHECKING:
-    from .search import Search
-    from .store import Trial
+from .store import Trial
 
 
 class Progress:
     """A tqdm bar; nothing where nobody watches.
 
     Args:
+        title: in front of the bar.
+        done, goal: trials finished, and to be finished.
+        best: best reward so far, None if there is none.
+        failed: failed trials so far.
         show: True, False, or None: in a terminal or a notebook, unless the environment variable
             NASWORKBENCH_PROGRESS is 0.
     """
 
-    def __init__(self, search: Search, done: int, goal: int, show: bool | None) -> None:
+    def __init__(
+        self, title: str, done: int, goal: int, best: float | None, failed: int, show: bool | None
+    ) -> None:
         if show is None:
             show = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0" and (
                 sys.stderr.isatty() or "ipykernel" in sys.modules
             )
-        self.title = type(search.controller).__name__
-        best = search.best()
-        self.best = best[0].reward if best else None
-        self.failed = search.store.count("status NOT IN ('ok', 'stopped')")
+        self.best, self.failed = best, failed
         self.start, self.done = time.monotonic(), done
         self.first = done
         self.bar = tqdm(
             total=goal,
             initial=done,
-            desc=self.title,
+            desc=title,
             unit="trial",
             disable=not show,
             dynamic_ncols=True,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,21 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from filelock import FileLock, Timeout
 
-from ..controllers import Controller, Outcome
+from ..controllers import Controller
 from ..controllers.base import number as checked_number
 from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError
-from ..executors import Executor, Finished, InlineExecutor, ProcessExecutor
+from ..executors import Executor, InlineExecutor, ProcessExecutor
 from .evaluators import Evaluation, Task
+from .ledger import Ledger
 from .library import build_controller, build_evaluator, build_space, describe, difference
+from .loop import Loop
 from .progress import Progress
 from .provenance import provenance
-from .store import Store, Trial
+from .store import Store, Trial, trials_frame
 
 if TYPE_CHECKING:
     import pandas
-
-UNFINISHED = "(status IS NULL OR status = 'stopped')"
 
 
 class Search:
@@ -99,7 +98,7 @@ class Search:
         self.seed = self.store.meta("seed")
         self.failure_reward = self.store.meta("failure_reward")
         self.time_limit = self.store.meta("time_limit")
-        self._stale = True  # the controller may differ from what is stored
+        self.ledger = Ledger(self.store, controller, self.seed, self.failure_reward)
         self._stopping = threading.Event()
         self._go = threading.Event()
         self._go.set()
@@ -185,7 +184,7 @@ class Search:
     @property
     def finished(self) -> int:
         """Number of trials that have ended."""
-        return self.store.count(f"NOT {UNFINISHED}")
+        return self.ledger.finished
 
     def _run(self, goal: int, executor: str, workers: int, progress: bool | None) -> None:
         lock = FileLock(self.directory / "search.lock")
@@ -194,21 +193,29 @@ class Search:
         except Timeout:
             raise StoreError(f"another process is running the search in {self.directory}") from None
         try:
-            queue = self._recover()
+            queue = self.ledger.recover()
             done = self.finished
             if done >= goal:
                 return
             with (
-                Progress(self, done, goal, progress) as bar,
+                self._progress(done, goal, progress) as bar,
                 self._make_executor(executor, workers) as runner,
                 one_thread(),
             ):
-                _Loop(self, runner, queue, bar, done, goal).run()
+                Loop(self.ledger, runner, queue, bar, done, goal, self._go, self._stopping).run()
         except BaseException:
-            self._stale = True  # the controller may have been cut short in the middle of an update
+            self.ledger.stale = (
+                True  # the controller may have been cut short in the middle of an update
+            )
             raise
         finally:
             lock.release()
+
+    def _progress(self, done: int, goal: int, show: bool | None) -> Progress:
+        best = self.best()
+        failed = self.store.count("status NOT IN ('ok', 'stopped')")
+        title = type(self.controller).__name__
+        return Progress(title, done, goal, best[0].reward if best else None, failed, show)
 
     def _make_executor(self, executor: str, workers: int) -> Executor:
         if executor == "inline":
@@ -216,42 +223,6 @@ class Search:
         if executor == "processes":
             return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
         raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
-
-    def _recover(self) -> deque[Trial]:
-        """Set the controller to its stored state, tell it what ended untold, list what is left."""
-        if self._stale:
-            state = self.store.state()
-            if state:
-                self.controller.load_state_dict(state)
-            self._stale = False
-        untold = self.store.trials(f"NOT told AND NOT {UNFINISHED}")
-        for trial in sorted(untold, key=lambda trial: trial.place or 0):
-            self.tell(trial)
-        return deque(self.store.trials(UNFINISHED))
-
-    # --- one trial ----------------------------------------------------------------------------
-
-    def propose(self) -> Trial:
-        """Ask the controller for one proposal and store it."""
-        (proposal,) = self.controller.ask(1)
-        seeds = numpy.random.SeedSequence([self.seed, proposal.number])
-        trial = Trial(proposal, proposal.genotype.key, int(seeds.generate_state(1)[0]))
-        self.store.proposed([trial], self.controller.state_dict())
-        return trial
-
-    def end(self, trial: Trial) -> None:
-        """Store how a trial ended, then tell the controller."""
-        trial.told_reward = trial.reward if trial.status == "ok" else self.failure_reward
-        self.store.ended(trial)
-        self.tell(trial)
-
-    def tell(self, trial: Trial) -> None:
-        """Tell the controller of a stored trial; its new state is stored with the fact."""
-        before = self.controller.last_update
-        if trial.told_reward is not None:
-            self.controller.tell([Outcome(trial.proposal, trial.told_reward)])
-        after = self.controller.last_update
-        self.store.told([trial], self.controller.state_dict(), None if after is before else after)
 
     # --- running in a thread ------------------------------------------------------------------
 
@@ -329,86 +300,3 @@ class Search:
         best = self.best()
         found = f", best reward {best[0].reward:.4f}" if best else ""
         return f"Search in {self.directory}: {self.finished} trials{found}"
-
-
-class _Loop:
-    """The state of one call of ``run``: what runs, what waits for it, what is still queued."""
-
-    def __init__(
-        self,
-        search: Search,
-        executor: Executor,
-        queue: deque[Trial],
-        bar: Progress,
-        done: int,
-        goal: int,
-    ) -> None:
-        self.search, self.executor, self.queue, self.bar = search, executor, queue, bar
-        self.done, self.goal = done, goal
-        self.running: dict[int, Trial] = {}
-        self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
-
-    def run(self) -> None:
-        search = self.search
-        try:
-            while self.done < self.goal and not search._stopping.is_set():
-                if search._go.is_set():
-                    self.fill()
-                elif not self.running:
-                    search._go.wait()
-                for record in self.executor.wait(0.1):
-                    self.finish(record)
-        finally:
-            for trial in self.running.values():
-                trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
-                search.store.ended(trial)
-
-    def fill(self) -> None:
-        """Give every free worker a trial, those left over from an earlier run first."""
-        search = self.search
-        while self.executor.free and self.done + len(self.running) + len(self.held) < self.goal:
-            trial = self.queue.popleft() if self.queue else search.propose()
-            known = search.store.measured(trial.key)
-            if known is not None:
-                trial.status, trial.reward, trial.cached = "ok", known.reward, True
-                trial.parameters, trial.seconds = known.parameters, 0.0
-                self.end(trial)
-            elif any(trial.key == other.key for other in self.running.values()):
-                self.held.append(trial)
-            else:
-                self.running[trial.number] = trial
-                self.executor.submit(trial.number, trial.genotype, trial.seed)
-            if search._stopping.is_set():
-                return
-
-    def finish(self, record: Finished) -> None:
-        """Note how an evaluation ended; those that waited for the same genotype come next."""
-        trial = self.running[record.number]
-        trial.status, trial.cause = record.status, record.cause
-        trial.seconds, trial.worker = record.seconds, record.worker
-        if record.status == "ok":
-            evaluation: Evaluation = record.value
-            if evaluation.status == "stopped":
-                return  # it stays among the running ones and is stored as stopped
-            trial.status, trial.cause = evaluation.status, evaluation.cause
-            trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
-            trial.parameters = evaluation.parameters
-        del self.running[record.number]
-        self.end(trial)
-        self.queue.extendleft([held for held in self.held if held.key == trial.key])
-        self.held = [held for held in self.held if held.key != trial.key]
-
-    def end(self, trial: Trial) -> None:
-        trial.place = self.done = self.done + 1
-        self.search.end(trial)
-        self.bar.show(trial)
-
-
-def trials_frame(store: Store) -> pandas.DataFrame:
-    """All finished trials of a store; see :meth:`Search.trials`."""
-    import pandas
-
-    names, rows = store.frame_rows()
-    frame = pandas.DataFrame(rows, columns=names)
-    frame = frame[frame.status != "stopped"].reset_index(drop=True)
-    return frame.astype({"cached": bool, "told": bool, "reward": float, "told_reward": float})

@@ -18,13 +18,19 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..controllers import Proposal
 from ..errors import StoreError
 from ..spaces import CellSpace
+
+if TYPE_CHECKING:
+    import pandas
+
+#: SQL: the trial is waiting, running, or was stopped and will run again
+UNFINISHED = "(status IS NULL OR status = 'stopped')"
 
 FILE = "search.sqlite"
 FORMAT = 1
@@ -366,3 +372,13 @@ def _copy(section: Any) -> Any:
     if isinstance(section, list | tuple):
         return type(section)(map(_copy, section))
     return section
+
+
+def trials_frame(store: Store) -> pandas.DataFrame:
+    """All finished trials of a store; see :meth:`Search.trials`."""
+    import pandas
+
+    names, rows = store.frame_rows()
+    frame = pandas.DataFrame(rows, columns=names)
+    frame = frame[frame.status != "stopped"].reset_index(drop=True)
+    return frame.astype({"cached": bool, "told": bool, "reward": float, "told_reward": float})

@@ -1,0 +1,60 @@
+# make search   find, draw and judge a cell (the main job, tier laptop)
+# make test     all tests, the notebooks included
+# make lab      JupyterLab on the lessons
+# make bench    speed, as ratios (not part of the tests)
+#
+# Each target installs what it needs into .venv once, and again only when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: search test lab bench lint clean
+.DELETE_ON_ERROR:
+
+search: $(VENV)/installed
+	$(BIN)/nasworkbench search $(ARGS)
+
+lab: $(VENV)/installed
+	$(BIN)/jupyter lab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 NASWORKBENCH_TIER=toy NASWORKBENCH_PROGRESS=0 $(BIN)/python -m pytest \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check nasworkbench tests
+	$(BIN)/ruff check nasworkbench tests
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python tests/benchmarks/controllers.py
+	$(BIN)/python tests/benchmarks/children.py
+	$(BIN)/python tests/benchmarks/networks.py
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@$(MAKE) --no-print-directory $(VENV)/drawing
+	@touch $@
+
+# Graphviz draws the cells: Debian's package if it can be installed, else the one inside pygraphviz
+.PHONY: $(VENV)/drawing
+$(VENV)/drawing:
+	@command -v dot >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends graphviz >/dev/null; \
+	then exit 0; fi; \
+	$(BIN)/python -m pip install --quiet --editable '.[drawing]'
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

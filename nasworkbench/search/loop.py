@@ -1,0 +1,85 @@
+"""The loop of a running search: fill the workers, note what they find, until the goal."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from ..executors import Executor, Finished
+from .evaluators import Evaluation
+from .ledger import Ledger
+from .progress import Progress
+from .store import Trial
+
+
+class Loop:
+    """The state of one call of ``run``: what runs, what waits for it, what is still queued."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        queue: deque[Trial],
+        bar: Progress,
+        done: int,
+        goal: int,
+        go: threading.Event,
+        stopping: threading.Event,
+    ) -> None:
+        self.ledger, self.executor, self.queue, self.bar = ledger, executor, queue, bar
+        self.done, self.goal, self.go, self.stopping = done, goal, go, stopping
+        self.running: dict[int, Trial] = {}
+        self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
+
+    def run(self) -> None:
+        try:
+            while self.done < self.goal and not self.stopping.is_set():
+                if self.go.is_set():
+                    self.fill()
+                elif not self.running:
+                    self.go.wait()
+                for record in self.executor.wait(0.1):
+                    self.finish(record)
+        finally:
+            for trial in self.running.values():
+                trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
+                self.ledger.store.ended(trial)
+
+    def fill(self) -> None:
+        """Give every free worker a trial, those left over from an earlier run first."""
+        while self.executor.free and self.done + len(self.running) + len(self.held) < self.goal:
+            trial = self.queue.popleft() if self.queue else self.ledger.propose()
+            known = self.ledger.store.measured(trial.key)
+            if known is not None:
+                trial.status, trial.reward, trial.cached = "ok", known.reward, True
+                trial.parameters, trial.seconds = known.parameters, 0.0
+                self.end(trial)
+            elif any(trial.key == other.key for other in self.running.values()):
+                self.held.append(trial)
+            else:
+                self.running[trial.number] = trial
+                self.executor.submit(trial.number, trial.genotype, trial.seed)
+            if self.stopping.is_set():
+                return
+
+    def finish(self, record: Finished) -> None:
+        """Note how an evaluation ended; those that waited for the same genotype come next."""
+        trial = self.running[record.number]
+        trial.status, trial.cause = record.status, record.cause
+        trial.seconds, trial.worker = record.seconds, record.worker
+        if record.status == "ok":
+            evaluation: Evaluation = record.value
+            if evaluation.status == "stopped":
+                return  # it stays among the running ones and is stored as stopped
+            trial.status, trial.cause = evaluation.status, evaluation.cause
+            trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
+            trial.parameters = evaluation.parameters
+        del self.running[record.number]
+        self.end(trial)
+        self.queue.extendleft([held for held in self.held if held.key == trial.key])
+        self.held = [held for held in self.held if held.key != trial.key]
+
+    def end(self, trial: Trial) -> None:
+        trial.place = self.done = self.done + 1
+        self.ledger.end(trial)
+        self.bar.show(trial)

@@ -29,6 +29,7 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/controllers.py
+	$(BIN)/python tests/benchmarks/overhead.py
 	$(BIN)/python tests/benchmarks/children.py
 	$(BIN)/python tests/benchmarks/networks.py
 

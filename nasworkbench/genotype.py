@@ -184,8 +184,8 @@ class Cell:
 
         Blocks that do not reach the output are left out; the two sides of a block are sorted;
         independent blocks are put into an order that depends on the graph alone. Blocks that look
-        alike stay apart: they have weights of their own. Where no block reaches the output (it joins
-        inputs only), one identity block stands in, since a cell has at least one.
+        alike stay apart: they have weights of their own. Where no block reaches the output (it
+        joins inputs only), one identity block stands in, since a cell has at least one.
         """
         return _canonical_cell(self)
 

@@ -87,7 +87,13 @@ class Job:
             directory,
             seed=seed,
             time_limit=tier.time_limit,
-            notes={"job": {"name": directory.name, "tier": tier.settings()}},
+            notes={
+                "job": {
+                    "name": directory.name,
+                    "tier": tier.name,
+                    "tier_settings": tier.settings(),
+                }
+            },
         )
         return cls(directory, tier, search, progress)
 
@@ -112,7 +118,7 @@ class Job:
                 f"{directory} holds a search that was started from Python: go on with it by "
                 f"Search.resume({str(directory)!r}).run(...)"
             )
-        tier = Tier.from_settings(notes["tier"])
+        tier = Tier.from_settings(notes["tier_settings"])
         if workers is not None:
             tier = replace(tier, workers=workers)
         return cls(Path(directory), tier, search, progress)

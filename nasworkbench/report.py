@@ -8,10 +8,9 @@ the file, there is no request to anywhere, and every text that comes out of a st
 from __future__ import annotations
 
 import base64
-import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +24,14 @@ from . import plots
 from .drawing import draw
 from .errors import GenotypeError, WorkbenchError
 from .genotype import Genotype
+from .referee import best_judged
 from .search import Store, trials_frame
 from .search.store import FILE
 
 TEMPLATE = "report.html"
 #: With more trials than this, their table is folded up until somebody opens it.
 MOST_UNFOLDED = 500
-#: Windows of the operations' figure; with so many there is room for numbers in it.
+#: Windows of the operations' figure; with about so many there is room for numbers in it.
 WINDOWS = 12
 
 
@@ -78,7 +78,7 @@ def render(directory: str | Path) -> str:
             tier=job.get("tier"),
             verdict=search["meta"]["verdict"],
             facts=_facts(search, referee),
-            best=_best(search["trials"]),
+            best=_best(search),
             rewards=_reward_figure(search, referee),
             operations=_operation_figure(search),
             updates=_update_figure(search),
@@ -144,18 +144,32 @@ def _wall(search: dict[str, Any]) -> float | None:
     return None if ended.empty or started is None else max(0.0, float(ended.max()) - started)
 
 
-def _best(trials: pandas.DataFrame) -> dict[str, Any] | None:
-    """The best trial of a search, its text, and its cells drawn for light and dark pages."""
+def _best(search: dict[str, Any]) -> dict[str, Any] | None:
+    """The best cell, its text, and its drawings for light and dark pages.
+
+    Best by validation after the final training, if there was one; else by reward.
+    """
+    trials = search["trials"]
     good = trials[(trials["status"] == "ok") & ~trials["cached"]]
     if good.empty:
         return None
+    judged = best_judged(search["retrainings"])
+    if judged is not None and (good["key"] == judged.key).any():
+        good = good[good["key"] == judged.key]
     row = good.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
+    runs = [
+        run
+        for run in search["retrainings"]
+        if (run["origin"], run["key"], run["status"]) == ("controller", row["key"], "ok")
+    ]
     found: dict[str, Any] = {
         "number": int(row["number"]),
         "key": row["key"],
         "reward": row["reward"],
-        "parameters": row["parameters"],
+        "parameters": None if _missing(row["parameters"]) else int(row["parameters"]),
         "seed": int(row["seed"]),
+        "validation": _mean(run["validation"] for run in runs),
+        "test": _mean(run["test"] for run in runs),
         "text": row["genotype"],
         "cells": [],
         "excuse": None,
@@ -176,9 +190,17 @@ def _best(trials: pandas.DataFrame) -> dict[str, Any] | None:
     return found
 
 
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def _inline_svg(cell: Any, theme: str) -> Markup:
-    """A drawing to stand inside a page: without ids, which would not be unique there."""
-    return Markup(re.sub(r' id="[^"]*"', "", draw(cell, theme).svg()))
+    """A drawing to stand inside a page: without ids, which would not be unique there, and without
+    the titles of single nodes, which a page shows as tips under the mouse."""
+    svg = re.sub(r' id="[^"]*"', "", draw(cell, theme).svg())
+    first = svg.index("</title>")
+    return Markup(svg[:first] + re.sub(r"<title>[^<]*</title>", "", svg[first:]))
 
 
 def _picture(made: Any) -> str:
@@ -190,13 +212,16 @@ def _reward_figure(search: dict[str, Any], referee: dict[str, Any] | None) -> st
         return None
     made, ax = plots.figure()
     other = None if referee is None else plots.reward_rows(referee["trials"])
-    plots.draw_rewards(plots.reward_rows(search["trials"]), ax, _class_name(search), other)
+    settings = (search["meta"]["evaluator"] or {}).get("settings", {})
+    measure = "reward" + (" (validation accuracy)" if settings.get("reward") == "accuracy" else "")
+    rows = plots.reward_rows(search["trials"])
+    plots.draw_rewards(rows, ax, _class_name(search), other, measure=measure)
     return _picture(made)
 
 
 def _operation_figure(search: dict[str, Any]) -> str | None:
     """Both roles, one above the other: the two cells of a genotype want different operations."""
-    window = max(10, math.ceil(len(search["trials"]) / WINDOWS))
+    window = max(10, len(search["trials"]) // WINDOWS)
     settings = (search["meta"]["space"] or {}).get("settings", {})
     roles = {
         role: plots.operation_rows(search["trials"], window, role, settings.get("operations"))
@@ -214,7 +239,7 @@ def _operation_figure(search: dict[str, Any]) -> str | None:
 def _update_figure(search: dict[str, Any]) -> str | None:
     if search["updates"].empty:
         return None
-    made, axes = plots.figure(columns=3, size=(10.5, 3.4))
+    made, axes = plots.figure(columns=3, size=(11.0, 3.4))
     plots.draw_updates(search["updates"], axes, _even_entropy(search["meta"]["space"]))
     return _picture(made)
 
@@ -233,7 +258,7 @@ def _judged_figure(judged: pandas.DataFrame) -> str | None:
     if not judged["test"].notna().any():
         return None
     lines = judged.groupby(["origin", "key"]).ngroups + judged["origin"].nunique()
-    made, ax = plots.figure(size=(8.0, 1.6 + 0.32 * lines))
+    made, ax = plots.figure(size=(8.0, min(1.6 + 0.32 * lines, 14.0)))
     plots.draw_judged(judged, ax)
     return _picture(made)
 
@@ -247,7 +272,7 @@ def _judged_cells(judged: pandas.DataFrame) -> Iterator[dict[str, Any]]:
             "cell": cell,
             "key": key,
             "reward": own["reward"].iloc[0],
-            "seeds": list(zip(own["seed"], own["test"], own["status"], strict=True)),
+            "runs": own.to_dict("records"),
             "mean": None if tests.empty else float(tests.mean()),
         }
 

@@ -62,7 +62,7 @@ def test_shapes_and_gradients_at_all_sizes(name, stride, bottleneck):
         ("conv_3x3", 2, ["3x3 6->8 /2,2", "bn"]),
         ("dil_conv_3x3", 1, ["3x3 6->8 rate 2", "bn"]),
         ("conv_1x7_7x1", 2, ["1x7 6->8 /1,2", "bn", "relu", "7x1 8->8 /2,1", "bn"]),
-        ("conv_7x1_1x7", 2, ["7x1 6->8 /2,1", "bn", "relu", "1x7 8->8 /1,2", "bn"]),
+        ("conv_7x1_1x7", 2, ["1x7 6->8 /1,2", "7x1 8->8 /2,1", "bn"]),
         ("conv_1x3_3x1", 1, ["1x3 6->8", "bn", "relu", "3x1 8->8", "bn"]),
         ("identity", 2, ["1x1 6->8 /2,2", "bn"]),
         ("avg_pool_3x3", 2, ["1x1 6->8", "bn"]),

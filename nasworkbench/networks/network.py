@@ -22,8 +22,8 @@ from .heads import auxiliary_head, stem_convolution
 from .notation import published_settings, read_notation
 from .operations import Norm, State
 
-#: By stem: filters of its convolution as a multiple of F, or their number; batch norm's momentum
-#: (torch's: 1 - decay) and epsilon; image side (the authors' ``nasnet.py``).
+#: By stem: the batch norms' momentum (torch's convention: 1 - decay) and epsilon, and the side of
+#: the images (the authors' ``nasnet.py``).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "cifar": {"bn_momentum": 0.1, "bn_eps": 1e-5, "image_size": 32},
     "imagenet": {"bn_momentum": 0.0003, "bn_eps": 1e-3, "image_size": 224},
@@ -57,10 +57,14 @@ class CellNetwork(nn.Module):
 
     Attributes:
         layout: one :class:`~nasworkbench.networks.Layer` per layer, in order.
+        memory_format: of the weights and maps. Channels last makes training 1.5 times as fast on
+            a CPU, and suits GPUs too.
 
     Raises:
         NetworkError: a setting out of range, or images too small for the network.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -147,7 +151,7 @@ class CellNetwork(nn.Module):
         self.classifier = nn.Linear(by_name[self.layout[-1].inputs[0]].filters, classes)
         self._last_use = {name: layer.name for layer in self.layout for name in layer.inputs}
         self._initialise()
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=self.memory_format)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits of shape (batch, classes).
@@ -159,7 +163,7 @@ class CellNetwork(nn.Module):
                 for the reduction cells, or of another size than the auxiliary head was built for.
         """
         self._check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=self.memory_format)
         states = {"stem": State(self.entry(images))}
         auxiliary_logits = None
         for layer in self.layout:
@@ -233,7 +237,7 @@ class CellNetwork(nn.Module):
         copy = deepcopy(self).eval()
         copy.auxiliary = None
         fold(copy)
-        return copy.requires_grad_(False).to(memory_format=torch.channels_last)
+        return copy.requires_grad_(False).to(memory_format=self.memory_format)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         from ..drawing import draw

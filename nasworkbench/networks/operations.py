@@ -186,7 +186,6 @@ KERNELS: dict[str, list[tuple[int, int]]] = {
     "dil_conv_3x3": [(3, 3)],
     "conv_1x3_3x1": [(1, 3), (3, 1)],
     "conv_1x7_7x1": [(1, 7), (7, 1)],
-    "conv_7x1_1x7": [(7, 1), (1, 7)],
 }
 
 
@@ -221,6 +220,9 @@ def build_operation(
         return Convolutions(
             chain([separable(channels, filters, int(name[-1]), stride, dilation=2)], norm)
         )
+    if name == "conv_7x1_1x7":  # as DARTS's code runs it: 1x7, then 7x1, with nothing between
+        pair = [conv(channels, filters, (1, 7), stride), conv(filters, filters, (7, 1), stride)]
+        return Convolutions(chain([pair], norm))
     if name not in KERNELS:
         raise NetworkError(f"unknown operation {name!r}; the operations are {listed(OPERATIONS)}")
     dilation = 2 if name.startswith("dil") else 1

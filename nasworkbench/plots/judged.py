@@ -6,7 +6,7 @@ trained with. The interval of a search's mean resamples both, cells first, then 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy
@@ -15,10 +15,13 @@ from matplotlib.axes import Axes
 
 from .style import CONTROLLER, FAINT, GREEN, INK, PURPLE, REFEREE, SMALL, legend, say, styled
 
-COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "validation", "test")
+COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "cause", "validation", "test")
 
 #: Resamples of the bootstrap, and the share that its interval holds: this project's choice.
 RESAMPLES, LEVEL = 2000, 0.95
+
+#: With more cells than this only the searches are named, not each cell.
+MOST_NAMED = 40
 
 
 def judged_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
@@ -26,8 +29,9 @@ def judged_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
 
     Returns:
         The columns ``origin`` (which search found the cell), ``cell`` (1 is that search's best by
-        reward), ``key``, ``reward`` (in the search), ``seed``, ``status``, ``validation`` and
-        ``test`` (accuracies of the retrained network; NaN if it failed), controller first.
+        reward), ``key``, ``reward`` (in the search), ``seed``, ``status``, ``cause``,
+        ``validation`` and ``test`` (accuracies of the retrained network; NaN if it failed),
+        controller first.
     """
     frame = pandas.DataFrame(list(retrainings)).reindex(columns=list(COLUMNS))
     frame = frame.astype({name: float for name in ("reward", "validation", "test")})
@@ -35,16 +39,16 @@ def judged_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
     frame = frame.sort_values(
         ["origin", "reward", "key", "seed"], ascending=[True, False, True, True]
     ).reset_index(drop=True)
-    ranks = {}
+    ranks: dict[tuple[str, str], int] = {}
     for origin, key in zip(frame["origin"], frame["key"], strict=True):
-        earlier = sum(1 for known, _ in ranks if known == origin)
+        earlier = sum(known == origin for known, _ in ranks)
         ranks.setdefault((origin, key), earlier + 1)
     frame["cell"] = [ranks[pair] for pair in zip(frame["origin"], frame["key"], strict=True)]
     return frame
 
 
 def mean_interval(
-    values: Sequence[Sequence[float]],
+    values: Iterable[Any],
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
@@ -52,7 +56,8 @@ def mean_interval(
     """Mean over all cells, and its bootstrap interval over cells and seeds: (mean, low, high).
 
     Args:
-        values: the results of each cell, one per seed; cells without a result are left out.
+        values: a list or array of results per cell, one result per seed; cells without any are
+            left out.
         seed: of the resampling.
         resamples: how often the cells, and the seeds inside each, are drawn anew.
         level: share of the resampled means inside the interval.
@@ -84,26 +89,31 @@ def draw_judged(rows: pandas.DataFrame, ax: Axes) -> Axes:
     if not rows["test"].notna().any():
         say(ax, "no retrained network has been judged yet")
         return ax
+    crowded = len(rows[["origin", "cell"]].drop_duplicates()) > MOST_NAMED
+    size = 2 if crowded else 6
     ticks: list[tuple[float, str]] = []
     height = 0.0
     for number, (origin, own) in enumerate(rows.groupby("origin", sort=False)):
         name, colour, marker = _look(str(origin), number)
-        results = []
-        for (cell, key), group in own.groupby(["cell", "key"], sort=True):
+        results, top = [], height
+        for cell, group in own.groupby("cell", sort=True):
             found = group["test"].dropna().to_numpy(dtype=float)
-            ticks.append((height, f"{name} {cell}  {key[:6]}"))
+            if not crowded:
+                ticks.append((height, f"{name} {cell}  {group['key'].iloc[0][:8]}"))
             ax.plot(
-                found, [height] * len(found), marker, color=colour, alpha=0.6, markersize=6,
+                found, [height] * len(found), marker, color=colour, alpha=0.6, markersize=size,
                 markeredgewidth=0, label="_seeds",
             )  # fmt: skip
-            if len(found):
-                ax.plot([found.mean()], [height], "|", color=INK, markersize=13, label="_mean")
+            if len(found) > 1:  # the mean of one is the dot itself
+                ax.plot(
+                    [found.mean()], [height], "|", color=INK, markersize=2 * size, label="_mean"
+                )
             results.append(found)
             height += 1
         mean, low, high = mean_interval(results)
         if not numpy.isnan(mean):
             ticks.append((height, f"{name}: mean"))
-            ax.axvspan(low, high, color=colour, alpha=0.10, linewidth=0)
+            ax.fill_betweenx([top - 0.4, height], low, high, color=colour, alpha=0.12, linewidth=0)
             ax.errorbar(
                 [mean], [height], xerr=[[max(mean - low, 0)], [max(high - mean, 0)]], fmt=marker,
                 color=colour, markersize=8, capsize=5, linewidth=2.2,
@@ -112,7 +122,7 @@ def draw_judged(rows: pandas.DataFrame, ax: Axes) -> Axes:
         height += 1.6
     ax.set_yticks([place for place, _ in ticks], [text for _, text in ticks])
     ax.tick_params(axis="y", length=0, labelsize=SMALL)
-    ax.invert_yaxis()
+    ax.set_ylim(height - 1.0, -0.8)  # the controller's best cell on top
     ax.spines["left"].set_visible(False)
     ax.grid(True, axis="x", color="#dddddd")
     legend(ax)

@@ -25,7 +25,7 @@ ROLES = ("normal", "reduction")
 KINDS = ("operation", "hidden_state", "combination")
 
 #: Up to so many columns there is room to write the share into each field.
-MOST_WRITTEN = 12
+MOST_WRITTEN = 16
 
 
 def operation_rows(
@@ -72,8 +72,9 @@ def choice_rows(
     found = set().union(*counts)
     names = list(choices) if choices is not None else _ordered(found)
     rows = []
-    starts = list(range(0, max(1, len(texts) // window) * window, window)) if texts else []
-    for start, end in zip(starts, [*starts[1:], len(texts)], strict=True):
+    starts = range(0, max(1, len(texts) // window) * window, window) if texts else range(0)
+    for start in starts:
+        end = len(texts) if start == starts[-1] else start + window
         together = sum(counts[start:end], Counter())
         total = together.total()
         for name in names:
@@ -115,7 +116,7 @@ def draw_operations(rows: pandas.DataFrame, ax: Axes, kind: str = "operation") -
 
 
 def _write_shares(ax: Axes, shares: numpy.ndarray, edges: Sequence[float]) -> None:
-    dark = shares.max() * 0.6  # a field above this is dark, and its text white
+    dark = shares.max() * 0.7  # a field above this is dark, and its text white
     for column in range(shares.shape[1]):
         middle = (edges[column] + edges[column + 1]) / 2
         for row, share in enumerate(shares[:, column]):

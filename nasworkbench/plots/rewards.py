@@ -55,17 +55,26 @@ def draw_rewards(
     label: str = "controller",
     referee_rows: pandas.DataFrame | None = None,
     referee_label: str = "random search",
+    measure: str = "reward",
 ) -> Axes:
     """Draw :func:`reward_rows`: a dot a trial, a step line (best so far), a line (running mean).
 
     Failed trials are crosses at the bottom. The referee's search, if given, is drawn in a second
     colour, with dashed lines and open dots, so that the two differ in black and white too.
+
+    Args:
+        rows: of the search.
+        ax: what to draw on.
+        label: what to call the search.
+        referee_rows: of the search to compare with.
+        referee_label: what to call it.
+        measure: what the reward is, for the axis.
     """
-    styled(ax, "finished trials", "reward (validation accuracy)")
-    searches = [(rows, label, CONTROLLER, "-", True, 0.045)]
+    styled(ax, "finished trials", measure)
+    searches = [(rows, label, CONTROLLER, "-", True, 0.045, 3.0)]
     if referee_rows is not None:
-        searches.append((referee_rows, referee_label, REFEREE, "--", False, 0.015))
-    for data, name, colour, line, filled, height in reversed(searches):
+        searches.append((referee_rows, referee_label, REFEREE, "--", False, 0.015, 2.0))
+    for data, name, colour, line, filled, height, layer in searches:
         if data.empty:
             continue
         x = positions(data["finished"])
@@ -73,20 +82,21 @@ def draw_rewards(
         ax.scatter(
             x[good],
             positions(data["reward"])[good],
-            s=12,
+            s=12 if len(x) <= 600 else 5,
             facecolors=colour if filled else "none",
             edgecolors=colour,
             linewidths=0.0 if filled else 0.8,
             alpha=0.45,
             label="_trials",
+            zorder=layer,
         )
         ax.step(
             x, positions(data["best"]), where="post", color=colour, linestyle=line,
-            linewidth=1.3, label=f"{name}: best so far",
+            linewidth=1.3, zorder=layer, label=f"{name}: best so far",
         )  # fmt: skip
         ax.plot(
             x, positions(data["mean"]), color=colour, linestyle=line,
-            linewidth=2.6, label=f"{name}: running mean",
+            linewidth=2.6, zorder=layer, label=f"{name}: running mean",
         )  # fmt: skip
         if not good.all():
             ax.plot(
@@ -101,6 +111,8 @@ def draw_rewards(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if any((data["status"] != "ok").any() for data, *_ in searches):
         ax.margins(y=0.12)  # room for the crosses
+    if all(data["reward"].isna().all() for data, *_ in searches):
+        ax.set_yticks([])  # nothing was measured: a scale would be made up
     legend(ax, columns=len(searches))
     return ax
 

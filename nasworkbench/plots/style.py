@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ..errors import WorkbenchError
 
@@ -89,10 +90,12 @@ def positions(values: Any) -> numpy.ndarray:
 
 
 def png(made: Figure, dpi: int = DPI) -> bytes:
-    """The figure as an opaque PNG file's bytes."""
-    buffer = io.BytesIO()
-    made.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
+    """The figure as an opaque PNG file's bytes, in 128 colours: a third of the size of all."""
+    buffer, small = io.BytesIO(), io.BytesIO()
+    made.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    picture = Image.open(buffer).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def save(made: Figure, path: str | Path) -> Path:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -59,9 +60,9 @@ def draw_updates(
     panels = list(axes)
     if len(panels) != 3:
         raise SettingsError(f"draw_updates draws on three axes, got {len(panels)}")
-    titles = ("entropy (nats per decision)", "clip fraction", "reward")
-    for ax, title in zip(panels, titles, strict=True):
-        styled(ax, "trials told to the controller", "", title)
+    measures = ("entropy (nats per decision)", "clip fraction", "reward")
+    for ax, measure in zip(panels, measures, strict=True):
+        styled(ax, "trials told to the controller", measure)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if rows.empty:
         for ax in panels:
@@ -69,24 +70,28 @@ def draw_updates(
         return axes
     told = positions(rows["told"])
     first, second, third = panels
-    mark = {"marker": "o", "markersize": 3.5 if len(rows) <= 40 else 0}
+    mark: dict[str, Any] = {"marker": "o", "markersize": 3.5 if len(rows) <= 40 else 0}
     first.plot(told, positions(rows["entropy"]), color=CONTROLLER, **mark)
     if even is not None:
         first.axhline(even, color=FAINT, linestyle=":", linewidth=1.5)
         first.annotate(
-            "even distribution", (1.0, even), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", fontsize=SMALL, color=FAINT,
-        )  # fmt: skip
-    first.set_ylim(0, None)
-    first.margins(y=0.15)
+            "even distribution",
+            (1.0, even),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="right",
+            fontsize=SMALL,
+            color=FAINT,
+        )
+    highest = numpy.nanmax([*rows["entropy"], even or 0.0])
+    first.set_ylim(0, 1.15 * highest or 1.0)
     if rows["clip_fraction"].notna().any():
         second.plot(told, positions(rows["clip_fraction"]), color=ORANGE, **mark)
-        second.set_ylim(0, 1)
+        second.set_ylim(-0.02, 1)  # a line at 0 is to be seen
     else:
         say(second, "this controller clips nothing")
     third.plot(told, positions(rows["reward"]), color=GREEN, label="mean of the batch", **mark)
     third.plot(told, positions(rows["baseline"]), color=FAINT, linestyle="--", label="baseline")
-    third.set_title("")  # the legend stands there
-    third.set_ylabel("reward", fontsize=SMALL)
     legend(third, columns=2)
     return axes

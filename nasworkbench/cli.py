@@ -79,8 +79,10 @@ def search(
     from .job import Job
 
     preset = tiers.get(tier)
-    changes = {"trials": trials, "workers": workers}
-    preset = replace(preset, **{k: v for k, v in changes.items() if v is not None})
+    if trials is not None:
+        preset = replace(preset, trials=trials)
+    if workers is not None:
+        preset = replace(preset, workers=workers)
     name = name or time.strftime(f"{preset.name}-%Y%m%d-%H%M%S")
     if Path(name).name != name:
         raise SettingsError(f"--name is the name of a folder in {runs}, got {name!r}")
@@ -115,7 +117,7 @@ def _run(job: Job) -> None:
         verdict = job.run()
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; all is saved. Go on with: nasworkbench resume {job.directory}")
-        raise SystemExit(130) from None
+        raise click.exceptions.Exit(130) from None
     click.echo(f"\n{verdict.sentence}\n")
     if job.best is not None:
         click.echo(f"{job.best}\n")
@@ -224,9 +226,8 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     if name is None:
         for each in datasets.names():
             found = datasets.describe(each, root)
-            click.echo(
-                f"{each:<15}{'found' if found.found or not found.looked else 'missing':<9}{found.summary}"
-            )
+            here = "here" if found.found or not found.looked else "missing"
+            click.echo(f"{each:<15}{here:<9}{found.summary}")
         return
     dataset = datasets.load(name, root=root, download=download)
     found = datasets.describe(name, root)
@@ -256,23 +257,23 @@ def _is_published(what: str) -> bool:
     return what in zoo.names() and not Path(what).exists()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command: exit code 0, 1 for an error that a user can mend, 2 for a wrong call."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 for an error that a user can mend, 2 for a wrong call, 130 for Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        app(args=arguments, prog_name=package, standalone_mode=False)
+        return app(args=arguments, prog_name=package, standalone_mode=False) or 0
     except (WorkbenchError, click.ClickException, OSError) as error:
         if debug:
             raise
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        print(f"{package}: {' '.join(text.split())}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, click.ClickException) else 1) from None
+        click.echo(f"{package}: {' '.join(text.split())}", err=True)
+        return 2 if isinstance(error, click.ClickException) else 1
     except (KeyboardInterrupt, click.Abort):
-        print(f"{package}: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        click.echo(f"{package}: interrupted", err=True)
+        return 130
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

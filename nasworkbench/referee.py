@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from .executors import Finished, InlineExecutor, ProcessExecutor
 from .genotype import Genotype
 from .search import Search, Store, TrainingEvaluator
+from .search.progress import watched
 from .training import evaluate
 
 ORIGINS = ("controller", "random")
@@ -67,7 +68,7 @@ def retrain_best(
     top: int = 5,
     seeds: int = 3,
     workers: int = 2,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> None:
     """Train the ``top`` best cells of each search again with each of ``seeds`` seeds.
 
@@ -80,7 +81,7 @@ def retrain_best(
         top: cells of each search, the best by validation accuracy.
         seeds: trainings of each cell, with the seeds 0, 1, ...
         workers: processes; 0 trains here, one by one.
-        progress: show a bar.
+        progress: show a bar; None: if somebody watches.
     """
     done = {(row["origin"], row["key"], row["seed"]) for row in store.retrainings()}
     found = {origin: search.best(top) for origin, search in searches.items()}
@@ -103,7 +104,7 @@ def retrain_best(
     function = Retrain(evaluator)
     with (
         ProcessExecutor(function, workers) if workers else InlineExecutor(function) as executor,
-        tqdm(total=len(tasks), desc="judging", unit="network", disable=not progress) as bar,
+        tqdm(total=len(tasks), desc="judging", disable=not watched(progress)) as bar,
     ):
         submitted = finished = 0
         while finished < len(tasks):

@@ -38,6 +38,9 @@ class Tier:
         controller: settings of PPO that differ from the paper's.
         workers: processes.
         time_limit: seconds after which a child is killed.
+
+    Raises:
+        SettingsError: a number of anything below one.
     """
 
     name: str
@@ -53,6 +56,12 @@ class Tier:
     controller: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
     time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "workers", "cells", "filters", "top", "seeds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SettingsError(f"{name} must be a whole number from 1, got {value!r}")
 
     def settings(self) -> dict[str, Any]:
         """A JSON-ready dict."""

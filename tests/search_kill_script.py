@@ -121,7 +121,7 @@ def chain(folder: Path) -> None:
     hit = []
     for moment in plan:
         if moment is None:
-            number = int(10 ** chooser.uniform(1.5, 4.3))
+            number = int(10 ** chooser.uniform(3, 5.3))
             signalled = forked(lambda n=number: die_at_event(n), lambda: go_on(folder / "killed"))
         else:
             times = chooser.randint(1, 4)

@@ -140,7 +140,7 @@ def test_many_at_once_is_one_at_a_time(kind):
     assert same(one.state_dict(), two.state_dict())
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(moves=MOVES)
 @pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 def test_tells_may_be_late_and_in_any_order(kind, moves):
@@ -154,7 +154,7 @@ def test_tells_may_be_late_and_in_any_order(kind, moves):
     assert len(seen(controller.ask(2))) == 2
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(before=MOVES, after=MOVES)
 @pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 def test_a_stored_state_goes_on_exactly(kind, before, after):

@@ -11,7 +11,7 @@ import nasworkbench
 
 HOUSE = Path(nasworkbench.__file__).parent
 FLOORS = {
-    "errors": 0, "genotype": 0,
+    "errors": 0, "canonical": 0, "genotype": 0,
     "dialects": 1, "zoo": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
     "training": 3, "executors": 3, "tables": 3,

@@ -1,4 +1,4 @@
-"""kill -9 at any moment: nothing is lost, nothing is told twice, nothing is proposed differently."""
+"""kill -9 at any moment: no trial is lost or told twice, and the same ones are proposed."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from search_kill_script import MOMENTS, RANDOM_KILLS, TRIALS
 from nasworkbench import Search
 
 SCRIPT = Path(__file__).parent / "search_kill_script.py"
-COLUMNS = (
-    "number tokens log_probs genotype key seed status reward told_reward told place cached cause "
-    "curves parameters"
-).split()
+COLUMNS = [
+    "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
+    "told", "place", "cached", "cause", "curves", "parameters",
+]  # fmt: skip
 
 
 def script(*arguments):

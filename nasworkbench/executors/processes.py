@@ -30,6 +30,7 @@ from ..errors import SettingsError, WorkbenchError
 from .base import Executor, Finished, attempt, failure
 
 READY = -1  # the number of the first message of a worker
+LOOK_ROUND = 1.0  # seconds
 
 
 @dataclass
@@ -67,25 +68,29 @@ class ProcessExecutor(Executor):
             raise SettingsError(f"workers must be a whole number from 1, got {workers!r}")
         if time_limit is not None and not time_limit > 0:
             raise SettingsError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
-        _check_sendable(function)
         self.function = function
         self.time_limit = time_limit
         self.threads = threads
-        self.workers = [self._start(index) for index in range(workers)]
+        self.workers: list[_Worker] = []
+        try:
+            for index in range(workers):
+                self.workers.append(self._start(index))
+        except BaseException:
+            self.stop()
+            raise
 
     def _start(self, index: int) -> _Worker:
+        packed = _packed(self.function)  # each time anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        gpus = torch.cuda.device_count()
-        gpu = index % gpus if gpus > 1 else None
         process = context.Process(
-            target=_work, args=(theirs, self.threads, gpu), name=f"worker-{index}"
+            target=_work, args=(theirs, self.threads, _gpu(index)), name=f"worker-{index}"
         )
         process.start()
         theirs.close()
-        worker = _Worker(index, process, ours)
-        _send(worker, self.function)
-        return worker
+        with contextlib.suppress(OSError):  # it has died already: wait() finds out, and says so
+            ours.send_bytes(packed)
+        return _Worker(index, process, ours)
 
     @property
     def free(self) -> int:
@@ -93,8 +98,12 @@ class ProcessExecutor(Executor):
 
     def submit(self, number: int, *arguments: Any) -> None:
         worker = next(worker for worker in self.workers if worker.task is None)
+        if worker.ready and not worker.process.is_alive():  # it has died with nothing to do
+            self._replace(worker, "crashed", None)
+            worker = self.workers[worker.index]
         worker.task, worker.started = number, time.monotonic()
-        _send(worker, (number, arguments))
+        with contextlib.suppress(OSError):  # it has just died: wait() finds out, and says how
+            worker.pipe.send((number, arguments))
 
     def wait(self, timeout: float | None = None) -> list[Finished]:
         finished: list[Finished] = []
@@ -110,15 +119,17 @@ class ProcessExecutor(Executor):
                 break
         return finished
 
-    def _patience(self, busy: list[_Worker], end: float | None) -> float | None:
-        """Seconds until the next deadline, of a task or of the caller."""
-        moments = [] if end is None else [end]
+    def _patience(self, busy: list[_Worker], end: float | None) -> float:
+        """Seconds until the next deadline, of a task or of the caller, or until a look round: a
+        dead worker's pipe stays open if a process that it has left behind holds it."""
+        moments = [time.monotonic() + LOOK_ROUND] + ([] if end is None else [end])
         if self.time_limit is not None:
             moments += [worker.started + self.time_limit for worker in busy if worker.ready]
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        return max(0.0, min(moments) - time.monotonic())
 
     def _look_at(self, worker: _Worker) -> list[Finished]:
         """Read what the worker has sent; find out whether it has died or is over its limit."""
+        dead = not worker.process.is_alive()  # asked first: what it sent before is read below
         try:
             while worker.pipe.poll():
                 number, status, value, cause, seconds = worker.pipe.recv()
@@ -130,6 +141,8 @@ class ProcessExecutor(Executor):
                 worker.ready = True
                 worker.started = time.monotonic()  # its start is not the task's time
         except (EOFError, OSError):
+            dead = True
+        if dead:
             return self._replace(worker, "crashed", None)
         over = time.monotonic() - worker.started
         if worker.task is not None and worker.ready and self.time_limit and over >= self.time_limit:
@@ -140,7 +153,10 @@ class ProcessExecutor(Executor):
         """A new process in the place of one that is dead or must die."""
         if status == "timeout":
             worker.process.kill()
-        worker.process.join()
+        worker.process.join(5)
+        if worker.process.is_alive():  # it has closed its pipe and lives on
+            worker.process.kill()
+            worker.process.join()
         if not worker.ready:
             raise WorkbenchError(
                 "a worker process died while it started. A script that starts workers must do so "
@@ -163,12 +179,8 @@ class ProcessExecutor(Executor):
         self.workers = []
 
 
-def _send(worker: _Worker, message: Any) -> None:
-    with contextlib.suppress(OSError):  # it has just died: wait() finds out, and says how
-        worker.pipe.send(message)
-
-
-def _check_sendable(function: Callable[..., Any]) -> None:
+def _packed(function: Callable[..., Any]) -> Any:
+    """The function as bytes for a worker, or an error that says why it cannot be sent."""
     main = sys.modules["__main__"]
     advice = "Put it into a .py file beside the notebook, import it, or run inline"
     homes = [function, *getattr(function, "__dict__", {}).values()]
@@ -181,11 +193,20 @@ def _check_sendable(function: Callable[..., Any]) -> None:
                 f"as a fresh Python, cannot import it. {advice}"
             )
     try:
-        ForkingPickler.dumps(function)
+        return ForkingPickler.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise WorkbenchError(
             f"this function cannot be sent to a worker process ({error}). {advice}"
         ) from error
+
+
+def _gpu(index: int) -> str | None:
+    """The GPU of a worker, of those that this process may use; None if there is no choice."""
+    count = torch.cuda.device_count()
+    if count < 2:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+    return visible.split(",")[index % count]
 
 
 def _death(code: int | None) -> str:
@@ -196,12 +217,12 @@ def _death(code: int | None) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _work(pipe: Connection, threads: int, gpu: int | None) -> None:
+def _work(pipe: Connection, threads: int, gpu: str | None) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     torch.set_num_threads(threads)
     try:
         function = pipe.recv()
@@ -216,7 +237,12 @@ def _work(pipe: Connection, threads: int, gpu: int | None) -> None:
             return
         start = time.perf_counter()
         value, status, cause = attempt(function, arguments)
-        pipe.send((number, status, value, cause, time.perf_counter() - start))
+        seconds = time.perf_counter() - start
+        try:
+            pipe.send((number, status, value, cause, seconds))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            cause = f"what the function returned cannot be sent back: {failure(error)[1]}"
+            pipe.send((number, "error", None, cause, seconds))
 
 
 def _die_with_parent() -> None:

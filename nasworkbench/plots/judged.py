@@ -68,13 +68,17 @@ def mean_interval(
     cells = [numpy.asarray(cell, dtype=float) for cell in values if len(cell)]
     if not cells:
         return float("nan"), float("nan"), float("nan")
+    counts = numpy.array([len(cell) for cell in cells])
+    table = numpy.zeros((len(cells), counts.max()))  # a row per cell, filled up with zeros
+    for row, cell in zip(table, cells, strict=True):
+        row[: len(cell)] = cell
     generator = numpy.random.default_rng(seed)
-    means = numpy.empty(resamples)
-    for number in range(resamples):
-        drawn = generator.integers(len(cells), size=len(cells))
-        means[number] = numpy.mean(
-            [generator.choice(cells[index], size=len(cells[index])).mean() for index in drawn]
-        )
+    drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
+    size = counts[drawn][..., None]  # how many seeds each of them has
+    places = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
+    inside = numpy.arange(counts.max()) < size  # as many draws as there are seeds
+    picked = numpy.where(inside, table[drawn[..., None], places], 0.0)
+    means = (picked.sum(2) / counts[drawn]).mean(1)
     low, high = numpy.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(numpy.mean([cell.mean() for cell in cells])), float(low), float(high)
 

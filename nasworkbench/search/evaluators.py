@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ from ..errors import SettingsError
 from ..genotype import Genotype
 from ..networks import CellNetwork
 from ..training import Recipe, TrainingResult, find_device, train
+from ..training.device import seeded
+
+STATUSES = ("ok", "diverged", "timeout", "stopped", "error")
 
 #: What a child's training is worth to the controller; the names a TrainingEvaluator takes.
 REWARDS: dict[str, Callable[[TrainingResult], float]] = {
@@ -43,7 +47,7 @@ class Evaluation:
     """What an evaluator found out about one genotype."""
 
     reward: float | None
-    status: str = "ok"  #: ``ok``, ``diverged``, ``timeout``, ``stopped`` or ``error``
+    status: str = "ok"  #: one of :data:`STATUSES`
     cause: str | None = None
     parameters: int | None = None
     seconds: float | None = None
@@ -101,8 +105,7 @@ class TrainingEvaluator:
         self, genotype: Genotype, seed: int = 0, should_stop: Callable[[], bool] | None = None
     ) -> tuple[CellNetwork, TrainingResult]:
         """A trained child network and what its training measured; global random state is kept."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(torch.device("cpu"), seed):
             network = self.build(genotype)
         result = train(
             network,
@@ -159,9 +162,28 @@ class Task:
         offers = {"seed": seed, "should_stop": self.should_stop}
         wanted = inspect.signature(self.evaluator).parameters
         found = self.evaluator(genotype, **{k: v for k, v in offers.items() if k in wanted})
-        if not isinstance(found, Evaluation):
-            found = Evaluation(float(found))
-        if found.status == "ok" and (found.reward is None or not math.isfinite(found.reward)):
-            cause = f"the evaluator returned the reward {found.reward!r}, not a finite number"
-            return Evaluation(None, "diverged", cause, found.parameters, found.seconds)
-        return found
+        return _checked(found if isinstance(found, Evaluation) else Evaluation(float(found)))
+
+
+def _checked(found: Evaluation) -> Evaluation:
+    """The evaluation in plain numbers, such as the store can hold (tensors become numbers).
+
+    Raises:
+        TypeError, ValueError: it holds something else; the trial's cause will say so.
+    """
+    if found.status not in STATUSES:
+        raise ValueError(f"the status is {found.status!r}; it must be one of {', '.join(STATUSES)}")
+    try:
+        json.dumps(found.curves)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the curves must be ready for JSON: {error}") from None
+    reward = None if found.reward is None else float(found.reward)
+    if found.status == "ok" and (reward is None or not math.isfinite(reward)):
+        cause = f"the evaluator returned the reward {reward!r}, not a finite number"
+        return replace(found, reward=None, status="diverged", cause=cause)
+    return replace(
+        found,
+        reward=reward,
+        cause=None if found.cause is None else str(found.cause),
+        parameters=None if found.parameters is None else int(found.parameters),
+    )

@@ -25,7 +25,6 @@ class Ledger:
     ) -> None:
         self.store, self.controller = store, controller
         self.seed, self.failure_reward = seed, failure_reward
-        self.stale = True  #: the controller may differ from what is stored
 
     @property
     def finished(self) -> int:
@@ -33,12 +32,14 @@ class Ledger:
         return self.store.count(f"NOT {UNFINISHED}")
 
     def recover(self) -> deque[Trial]:
-        """Set the controller to its stored state, tell it what ended untold, list what is left."""
-        if self.stale:
-            state = self.store.state()
-            if state:
-                self.controller.load_state_dict(state)
-            self.stale = False
+        """Set the controller to its stored state, tell it what ended untold, list what is left.
+
+        The state in memory does not count: an interruption may have cut the controller short in
+        the middle of an update, or another process may have gone on with the search.
+        """
+        state = self.store.state()
+        if state:
+            self.controller.load_state_dict(state)
         untold = self.store.trials(f"NOT told AND NOT {UNFINISHED}")
         for trial in sorted(untold, key=lambda trial: trial.place or 0):
             self.tell(trial)

@@ -7,12 +7,13 @@ the user's own and is passed to ``Search.resume`` by hand.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
 from ..data import load
 from ..data.dataset import OWN
-from ..errors import StoreError
+from ..errors import SettingsError, StoreError
 from ..spaces import CellSpace
 from ..training import Recipe
 from .evaluators import TrainingEvaluator
@@ -27,19 +28,46 @@ CLASSES: dict[str, type] = {
 }
 
 
+ROLES = ("space", "controller", "evaluator")
+
+
 def describe(thing: Any) -> dict[str, Any]:
-    """``{"class": name, "settings": {...}}`` of a space, controller or evaluator."""
+    """``{"class": name, "settings": {...}}`` of a space, controller or evaluator.
+
+    Raises:
+        SettingsError: settings that JSON cannot hold.
+    """
     own = getattr(thing, "settings", None)
     name = type(thing).__name__ if own else getattr(thing, "__qualname__", type(thing).__name__)
-    return {"class": name, "settings": own() if own else {}}
+    settings = own() if own else {}
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"the settings of {name} are stored as JSON, which cannot hold them ({error}). Let its "
+            "settings() return a dict of numbers, texts, lists and dicts"
+        ) from None
+    return {"class": name, "settings": settings}
+
+
+def record(found: Any, role: str, directory: Any) -> dict[str, Any]:
+    """What a store says about a role, if it is what :func:`describe` gave.
+
+    Raises:
+        StoreError: it is something else.
+    """
+    fields = found if isinstance(found, dict) else {}
+    if not isinstance(fields.get("class"), str) or not isinstance(fields.get("settings"), dict):
+        raise StoreError(f"{directory}: the description of its {role} is damaged: {found!r:.80}")
+    return fields
 
 
 def build_space(record: dict[str, Any]) -> Any:
-    return _class(record, "space")(**record["settings"])
+    return _built(record, "space", _class(record, "space"), **record["settings"])
 
 
 def build_controller(record: dict[str, Any], space: Any) -> Any:
-    return _class(record, "controller")(space, **record["settings"])
+    return _built(record, "controller", _class(record, "controller"), space, **record["settings"])
 
 
 def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
@@ -53,13 +81,30 @@ def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
     settings = dict(record["settings"])
     if device is not None:
         settings["device"] = device
-    dataset = settings.pop("dataset")
-    if dataset["name"].startswith(OWN):
+    data, recipe = settings.pop("dataset", None), settings.pop("recipe", None)
+    if not isinstance(data, dict) or not isinstance(recipe, dict):
+        raise StoreError(f"the stored evaluator has no data set or no recipe: {record!r:.80}")
+    if str(data.get("name")).startswith(OWN):
         raise StoreError(
-            f"this search used your own data set {dataset['name']!r}, which the library cannot "
+            f"this search used your own data set {data['name']!r}, which the library cannot "
             "load. Pass the evaluator: Search.resume(directory, evaluator=...)"
         )
-    return cls(load(**dataset), Recipe(**settings.pop("recipe")), **settings)
+    dataset = _built(record, "data set", load, **data)
+    return _built(
+        record, "evaluator", cls, dataset, _built(record, "recipe", Recipe, **recipe), **settings
+    )
+
+
+def _built(
+    record: dict[str, Any], what: str, make: Callable[..., Any], /, *arguments: Any, **settings: Any
+) -> Any:
+    try:
+        return make(*arguments, **settings)
+    except TypeError as error:
+        raise StoreError(
+            f"the stored settings of the {what} ({record['class']}) do not fit this version of the "
+            f"library: {error}"
+        ) from error
 
 
 def _class(record: dict[str, Any], role: str) -> type:

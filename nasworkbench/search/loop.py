@@ -47,20 +47,23 @@ class Loop:
 
     def fill(self) -> None:
         """Give every free worker a trial, those left over from an earlier run first."""
-        while self.executor.free and self.done + len(self.running) + len(self.held) < self.goal:
+        while (
+            self.executor.free
+            and self.done + len(self.running) + len(self.held) < self.goal
+            and self.go.is_set()
+            and not self.stopping.is_set()
+        ):
             trial = self.queue.popleft() if self.queue else self.ledger.propose()
             known = self.ledger.store.measured(trial.key)
             if known is not None:
                 trial.status, trial.reward, trial.cached = "ok", known.reward, True
-                trial.parameters, trial.seconds = known.parameters, 0.0
+                trial.parameters, trial.seconds, trial.cause = known.parameters, 0.0, None
                 self.end(trial)
             elif any(trial.key == other.key for other in self.running.values()):
                 self.held.append(trial)
             else:
                 self.running[trial.number] = trial
                 self.executor.submit(trial.number, trial.genotype, trial.seed)
-            if self.stopping.is_set():
-                return
 
     def finish(self, record: Finished) -> None:
         """Note how an evaluation ended; those that waited for the same genotype come next."""
@@ -69,14 +72,16 @@ class Loop:
         trial.seconds, trial.worker = record.seconds, record.worker
         if record.status == "ok":
             evaluation: Evaluation = record.value
-            if evaluation.status == "stopped":
+            if evaluation.status == "stopped" and self.stopping.is_set():
                 return  # it stays among the running ones and is stored as stopped
             trial.status, trial.cause = evaluation.status, evaluation.cause
             trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
             trial.parameters = evaluation.parameters
+            if trial.status == "stopped":  # a word for trials that run again
+                trial.status, trial.cause = "error", "the evaluator stopped without being told to"
         del self.running[record.number]
         self.end(trial)
-        self.queue.extendleft([held for held in self.held if held.key == trial.key])
+        self.queue.extendleft(held for held in reversed(self.held) if held.key == trial.key)
         self.held = [held for held in self.held if held.key != trial.key]
 
     def end(self, trial: Trial) -> None:

@@ -20,17 +20,12 @@ class Progress:
         done, goal: trials finished, and to be finished.
         best: best reward so far, None if there is none.
         failed: failed trials so far.
-        show: True, False, or None: in a terminal or a notebook, unless the environment variable
-            NASWORKBENCH_PROGRESS is 0.
+        show: see :func:`watched`.
     """
 
     def __init__(
         self, title: str, done: int, goal: int, best: float | None, failed: int, show: bool | None
     ) -> None:
-        if show is None:
-            show = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0" and (
-                sys.stderr.isatty() or "ipykernel" in sys.modules
-            )
         self.best, self.failed = best, failed
         self.start, self.done = time.monotonic(), done
         self.first = done
@@ -39,7 +34,7 @@ class Progress:
             initial=done,
             desc=title,
             unit="trial",
-            disable=not show,
+            disable=not watched(show),
             dynamic_ncols=True,
             mininterval=0.1 if sys.stderr.isatty() else 5.0,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {n}/{total} "
@@ -68,3 +63,12 @@ class Progress:
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
+
+
+def watched(show: bool | None) -> bool:
+    """Whether to show a bar: ``show`` itself; None: in a terminal or a notebook, unless the
+    environment variable NASWORKBENCH_PROGRESS is 0."""
+    if show is not None:
+        return show
+    wanted = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0"
+    return wanted and (sys.stderr.isatty() or "ipykernel" in sys.modules)

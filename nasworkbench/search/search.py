@@ -10,23 +10,34 @@ Every arrow of this loop can be cut by kill -9 and the search goes on from there
 
 from __future__ import annotations
 
+import atexit
+import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
 from filelock import FileLock, Timeout
 
 from ..controllers import Controller
 from ..controllers.base import number as checked_number
+from ..controllers.base import whole
 from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
 from .evaluators import Evaluation, Task
 from .ledger import Ledger
-from .library import build_controller, build_evaluator, build_space, describe, difference
+from .library import (
+    ROLES,
+    build_controller,
+    build_evaluator,
+    build_space,
+    describe,
+    difference,
+    record,
+)
 from .loop import Loop
 from .progress import Progress
 from .provenance import provenance
@@ -34,6 +45,8 @@ from .store import Store, Trial, trials_frame
 
 if TYPE_CHECKING:
     import pandas
+
+EXECUTORS = ("inline", "processes")
 
 
 class Search:
@@ -67,14 +80,13 @@ class Search:
         time_limit: float | None = None,
         notes: dict[str, Any] | None = None,
     ) -> None:
-        if controller.space.settings() != space.settings():
-            raise SettingsError(
-                f"the controller was made for another space: {controller.space!r}, not {space!r}"
-            )
+        _check_made_for(controller, space)
+        whole("seed", seed, least=0)
         if failure_reward is not None:
-            failure_reward = checked_number("failure_reward", failure_reward, -numpy.inf)
-        if directory is None:
-            directory = Path("runs") / time.strftime("search-%Y%m%d-%H%M%S")
+            failure_reward = checked_number("failure_reward", failure_reward, -math.inf)
+        if time_limit is not None:
+            time_limit = checked_number("time_limit", time_limit, 0.001)
+        directory = _unused_directory() if directory is None else directory
         Store.create(
             directory,
             {
@@ -123,16 +135,17 @@ class Search:
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
         """
-        store = Store(directory)
-        records = {role: store.meta(role) for role in ("space", "controller", "evaluator")}
-        store.close()
-        given = {"space": space, "controller": controller, "evaluator": evaluator}
+        with closing(Store(directory)) as store:
+            records = {role: record(store.meta(role), role, directory) for role in ROLES}
         if space is None and controller is not None:
-            given["space"] = space = controller.space
+            space = controller.space
+        given = dict(zip(ROLES, (space, controller, evaluator), strict=True))
         for role, thing in given.items():
             changed = thing is not None and difference(records[role], describe(thing))
             if changed:
                 raise StoreError(f"{directory} holds a search with another {role}: {changed}")
+        if controller is not None:
+            _check_made_for(controller, space)
         space = space if space is not None else build_space(records["space"])
         search = cls.__new__(cls)
         search._attach(
@@ -166,27 +179,28 @@ class Search:
             StoreError: another process is running this search.
             SettingsError: an unknown executor, fewer than one worker or trial.
         """
-        self._refuse_second_run()
+        self._prepare(trials, executor, workers)
+        self._run(trials, executor, workers, progress)
+
+    def _prepare(self, trials: int | None, executor: str, workers: int) -> None:
+        """Refuse what cannot be run, before anything has been changed."""
+        if self.running:
+            raise SettingsError("this search is running already; stop() it or wait for result()")
+        if trials is not None:
+            whole("trials", trials)
+        if executor not in EXECUTORS:
+            raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
+        whole("workers", workers)
+        self._failure = None
         self._stopping.clear()
         self._go.set()
-        self._run(self._goal(trials), executor, workers, progress)
-
-    def _goal(self, trials: int | None) -> int:
-        """The number of finished trials to reach; kept in the file, so that a resume knows it."""
-        if trials is None:
-            return self.store.meta("goal", 0)
-        if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-            raise SettingsError(f"trials must be a whole number from 1, got {trials!r}")
-        goal = self.finished + trials
-        self.store.set_meta(goal=goal)
-        return goal
 
     @property
     def finished(self) -> int:
         """Number of trials that have ended."""
         return self.ledger.finished
 
-    def _run(self, goal: int, executor: str, workers: int, progress: bool | None) -> None:
+    def _run(self, trials: int | None, executor: str, workers: int, progress: bool | None) -> None:
         lock = FileLock(self.directory / "search.lock")
         try:
             lock.acquire(blocking=False)
@@ -195,6 +209,7 @@ class Search:
         try:
             queue = self.ledger.recover()
             done = self.finished
+            goal = self._goal(trials, done)
             if done >= goal:
                 return
             with (
@@ -203,13 +218,15 @@ class Search:
                 one_thread(),
             ):
                 Loop(self.ledger, runner, queue, bar, done, goal, self._go, self._stopping).run()
-        except BaseException:
-            self.ledger.stale = (
-                True  # the controller may have been cut short in the middle of an update
-            )
-            raise
         finally:
             lock.release()
+
+    def _goal(self, trials: int | None, done: int) -> int:
+        """The number of finished trials to reach; kept in the file, so that a resume knows it."""
+        if trials is None:
+            return self.store.meta("goal", 0)
+        self.store.set_meta(goal=done + trials)
+        return done + trials
 
     def _progress(self, done: int, goal: int, show: bool | None) -> Progress:
         best = self.best()
@@ -220,36 +237,31 @@ class Search:
     def _make_executor(self, executor: str, workers: int) -> Executor:
         if executor == "inline":
             return InlineExecutor(Task(self.evaluator, self._stopping.is_set))
-        if executor == "processes":
-            return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
-        raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
+        return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
 
     # --- running in a thread ------------------------------------------------------------------
 
     def start(self, trials: int | None = None, executor: str = "inline", workers: int = 2) -> None:
         """:meth:`run` in a thread, without a bar; see :meth:`result`.
 
+        A program that ends stops it, as :meth:`stop` does.
+
         Raises:
-            SettingsError: the search is running already.
+            SettingsError: the search is running already, or as for :meth:`run`.
         """
-        self._refuse_second_run()
-        goal = self._goal(trials)
-        self._stopping.clear()
-        self._go.set()
-        self._failure = None
+        self._prepare(trials, executor, workers)
 
         def body() -> None:
             try:
-                self._run(goal, executor, workers, progress=False)
+                self._run(trials, executor, workers, progress=False)
             except BaseException as error:
                 self._failure = error  # result() raises it where it can be seen
+            finally:
+                atexit.unregister(self._end)
 
+        atexit.register(self._end)  # else Python would wait, at its end, for the workers
         self._thread = threading.Thread(target=body, name="search", daemon=True)
         self._thread.start()
-
-    def _refuse_second_run(self) -> None:
-        if self.running:
-            raise SettingsError("this search is running already; stop() it or wait for result()")
 
     @property
     def running(self) -> bool:
@@ -267,6 +279,12 @@ class Search:
         """End soon: an inline child after its batch, workers at once. Their trials run again."""
         self._stopping.set()
         self._go.set()
+
+    def _end(self) -> None:
+        """Stop because the program ends; a child that does not listen is left behind."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(5)
 
     def result(self, timeout: float | None = None) -> None:
         """Wait for the thread and raise what it raised.
@@ -300,3 +318,20 @@ class Search:
         best = self.best()
         found = f", best reward {best[0].reward:.4f}" if best else ""
         return f"Search in {self.directory}: {self.finished} trials{found}"
+
+
+def _check_made_for(controller: Controller, space: Any) -> None:
+    if controller.space.settings() != space.settings():
+        raise SettingsError(
+            f"the controller was made for another space: {controller.space!r}, not {space!r}"
+        )
+
+
+def _unused_directory() -> Path:
+    """A folder named after the time; two searches may be made within one second."""
+    name = time.strftime("search-%Y%m%d-%H%M%S")
+    number, directory = 1, Path("runs") / name
+    while directory.exists():
+        number += 1
+        directory = Path("runs") / f"{name}-{number}"
+    return directory

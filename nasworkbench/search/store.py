@@ -13,9 +13,10 @@ import io
 import json
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..controllers import Proposal
-from ..errors import StoreError
+from ..errors import StoreError, WorkbenchError
 from ..spaces import CellSpace
+from .opening import damaged, opened
 
 if TYPE_CHECKING:
     import pandas
@@ -128,10 +130,12 @@ class Store:
                 f"{directory} holds no search: there is no {FILE} in it. Name the folder of a "
                 "search, or start one"
             )
-        self.connection = _open(self.path)
+        self.connection = opened(self.path)
+        self._lock = threading.RLock()  # a search's thread writes while others read
         self._saved: dict[str, Any] = {}
         version = self.meta("format")
         if version != FORMAT:
+            self.close()
             raise StoreError(f"{self.path} has format {version!r}; this version reads {FORMAT}")
 
     @staticmethod
@@ -148,36 +152,49 @@ class Store:
                 f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
                 f"or `nasworkbench resume {folder}`, or choose another name"
             )
+        meta = {"format": FORMAT, "created_at": time.time(), **meta}
+        rows = [(name, json.dumps(value)) for name, value in meta.items()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            half_made.unlink(missing_ok=True)
+            with closing(sqlite3.connect(half_made)) as connection, connection:
+                connection.executescript(SCHEMA)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            os.replace(half_made, path)
+        except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot make the run folder {folder}: {error}") from None
-        half_made.unlink(missing_ok=True)
-        with closing(sqlite3.connect(half_made)) as connection, connection:
-            connection.executescript(SCHEMA)
-            rows = {"format": FORMAT, "created_at": time.time(), **meta}
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in rows.items()]
-            )
-        os.replace(half_made, path)
 
     def meta(self, name: str, default: Any = None) -> Any:
         """A JSON value that was stored under this name."""
         row = self._one("SELECT value FROM meta WHERE name = ?", name)
-        return default if row is None else json.loads(row[0])
+        try:
+            return default if row is None else json.loads(row[0])
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, error) from None
 
     def set_meta(self, **values: Any) -> None:
-        with self.connection as connection:
+        with self._writing() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)",
                 [(name, json.dumps(value)) for name, value in values.items()],
             )
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is written, or nothing."""
+        try:
+            with self._lock, self.connection as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"cannot write to {self.path}: {error}. What was stored before is safe"
+            ) from error
+
     # --- the three writes of a trial ----------------------------------------------------------
 
     def proposed(self, trials: Iterable[Trial], state: dict[str, Any]) -> None:
         """New trials, and the controller's state after it was asked for them."""
-        with self.connection as connection:
+        with self._writing() as connection:
             connection.executemany(
                 "INSERT INTO trials (number, tokens, log_probs, genotype, key, seed, proposed_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -198,7 +215,7 @@ class Store:
 
     def ended(self, trial: Trial) -> None:
         """How a trial ended; the controller has not been told yet."""
-        with self.connection as connection:
+        with self._writing() as connection:
             connection.execute(
                 "UPDATE trials SET status = ?, reward = ?, told_reward = ?, place = ?, cached = ?, "
                 "cause = ?, curves = ?, seconds = ?, parameters = ?, worker = ?, ended_at = ? "
@@ -223,7 +240,7 @@ class Store:
         self, trials: Iterable[Trial], state: dict[str, Any], update: dict[str, float] | None
     ) -> None:
         """The controller has been told; ``update`` is what its update measured, if it made one."""
-        with self.connection as connection:
+        with self._writing() as connection:
             connection.executemany(
                 "UPDATE trials SET told = 1 WHERE number = ?", [(t.number,) for t in trials]
             )
@@ -237,7 +254,7 @@ class Store:
 
     def retrained(self, row: dict[str, Any]) -> None:
         """One network of the final judgement has been trained (or has failed)."""
-        with self.connection as connection:
+        with self._writing() as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO retrainings ({', '.join(row)}) "
                 f"VALUES ({', '.join('?' * len(row))})",
@@ -292,34 +309,40 @@ class Store:
 
     def retrainings(self) -> list[dict[str, Any]]:
         """A dict per retrained network, with the columns of the table."""
-        cursor = self.connection.execute("SELECT * FROM retrainings ORDER BY origin, key, seed")
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        names, rows = self._named("SELECT * FROM retrainings ORDER BY origin, key, seed")
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _trial(self, row: tuple) -> Trial:
         if self.space is None:
             raise StoreError("this store was opened without a space and cannot decode its trials")
         (number, tokens, log_probs, _, key, seed, status, reward, told_reward, _, place, cached,
          cause, curves, seconds, parameters, worker, _, _) = row  # fmt: skip
-        tokens = tuple(json.loads(tokens))
-        proposal = Proposal(number, tokens, self.space.decode(tokens), tuple(json.loads(log_probs)))
+        try:
+            tokens, log_probs = tuple(json.loads(tokens)), tuple(json.loads(log_probs))
+            curves = json.loads(curves) if curves else None
+            proposal = Proposal(number, tokens, self.space.decode(tokens), log_probs)
+        except (TypeError, ValueError, WorkbenchError) as error:
+            raise damaged(self.path, f"trial {number}: {error}") from None
         return Trial(
             proposal, key, seed, status, reward, told_reward, bool(cached), cause,
-            json.loads(curves) if curves else None, seconds or 0.0, parameters, worker, place,
+            curves, seconds or 0.0, parameters, worker, place,
         )  # fmt: skip
 
     def frame_rows(self) -> tuple[list[str], list[tuple]]:
-        """Column names and rows of all ended trials in the order in which they ended."""
-        cursor = self.connection.execute(
-            f"SELECT {COLUMNS} FROM trials WHERE status IS NOT NULL ORDER BY place"
-        )
-        return [column[0] for column in cursor.description], cursor.fetchall()
+        """Column names and rows of all finished trials in the order in which they ended."""
+        return self._named(f"SELECT {COLUMNS} FROM trials WHERE NOT {UNFINISHED} ORDER BY place")
+
+    def _named(self, query: str, *values: Any) -> tuple[list[str], list[tuple]]:
+        """Column names and rows of a query."""
+        try:
+            with self._lock:
+                cursor = self.connection.execute(query, values)
+                return [column[0] for column in cursor.description], cursor.fetchall()
+        except sqlite3.DatabaseError as error:
+            raise damaged(self.path, error) from None
 
     def _all(self, query: str, *values: Any) -> list[tuple]:
-        try:
-            return self.connection.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from None
+        return self._named(query, *values)[1]
 
     def _one(self, query: str, *values: Any) -> tuple | None:
         rows = self._all(query, *values)
@@ -327,31 +350,6 @@ class Store:
 
     def close(self) -> None:
         self.connection.close()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-    try:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not {"meta", "state", "updates", "trials", "retrainings"} <= tables:
-            raise sqlite3.DatabaseError("it has not the tables of a search")
-        # write-ahead log: a killed process loses nothing that was committed, and readers never wait
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _damaged(path, error) from None
-    return connection
-
-
-def _damaged(path: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"{path} is damaged or no search ({error}). It was left as it is: restore it from a copy, "
-        "or start a search in another folder"
-    )
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -380,5 +378,4 @@ def trials_frame(store: Store) -> pandas.DataFrame:
 
     names, rows = store.frame_rows()
     frame = pandas.DataFrame(rows, columns=names)
-    frame = frame[frame.status != "stopped"].reset_index(drop=True)
     return frame.astype({"cached": bool, "told": bool, "reward": float, "told_reward": float})

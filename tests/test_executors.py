@@ -1,0 +1,399 @@
+"""Functions that run elsewhere: all ways to end, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from search_helpers import (
+    Adder,
+    FailsToLoad,
+    Marking,
+    act,
+    alive,
+    children,
+    gone_within,
+    identity_share,
+)
+
+from nasworkbench.errors import SettingsError, WorkbenchError
+from nasworkbench.executors import Finished, InlineExecutor, ProcessExecutor
+
+HERE = Path(__file__).parent
+LIMIT = 2.0
+
+
+@pytest.fixture(scope="module")
+def executor():
+    """One worker for all tests of how a task can end: each must leave it fit for the next."""
+    with ProcessExecutor(act, workers=1, time_limit=LIMIT) as found:
+        yield found
+
+
+def one(executor, *arguments, number=0):
+    executor.submit(number, *arguments)
+    (record,) = executor.wait(60)
+    assert record.number == number
+    return record
+
+
+def python(code, *arguments, **options):
+    """A Python of its own, which finds the helpers."""
+    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+# --- how a task can end -------------------------------------------------------------------------
+
+
+def test_result(executor):
+    record = one(executor, "echo", [1, "two"], number=41)
+    assert record == Finished(41, "ok", [1, "two"], None, record.seconds, 0)
+    assert 0 <= record.seconds < LIMIT
+
+
+def test_error_names_exception_and_line(executor):
+    record = one(executor, "raise")
+    assert record.status == "error"
+    assert record.value is None
+    assert record.cause.startswith("ValueError: this child cannot be trained (search_helpers.py, ")
+    line = int(record.cause.rstrip(")").rsplit(" ", 1)[1])
+    source = (HERE / "search_helpers.py").read_text().splitlines()
+    assert "this child cannot be trained" in source[line - 1]
+
+
+def test_out_of_memory(executor):
+    record = one(executor, "memory")
+    assert record.status == "out_of_memory"
+    assert "MemoryError: no room for this child" in record.cause
+
+
+def test_exit_is_a_crash_and_the_worker_is_replaced(executor):
+    before = one(executor, "pid").value
+    record = one(executor, "exit")
+    assert record.status == "crashed"
+    assert record.cause == "its process ended with exit code 3"
+    after = one(executor, "pid").value
+    assert after != before
+    assert not alive(before)
+
+
+def test_killed_from_outside(executor):
+    record = one(executor, "kill")
+    assert record.status == "crashed"
+    assert "SIGKILL" in record.cause
+    assert "memory" in record.cause
+    assert one(executor, "echo", 5).value == 5
+
+
+def test_timeout_within_reach_of_the_limit(executor):
+    pid = one(executor, "pid").value  # the worker is up: the limit is counted from now
+    start = time.monotonic()
+    record = one(executor, "hang")
+    assert record.status == "timeout"
+    assert record.cause == "killed at its limit of 2 s"
+    assert LIMIT <= time.monotonic() - start < LIMIT + 6
+    assert LIMIT <= record.seconds < LIMIT + 6
+    assert not alive(pid)
+    assert one(executor, "echo", 6).value == 6
+
+
+def test_limit_does_not_count_the_start_of_a_worker(executor):
+    """A fresh worker needs about as long to import torch as this limit."""
+    one(executor, "exit")
+    assert one(executor, "sleep", LIMIT / 2).status == "ok"
+
+
+def test_result_that_cannot_be_sent_back(executor):
+    before = one(executor, "pid").value
+    record = one(executor, "unsendable")
+    assert record.status == "error"
+    assert "cannot be sent back" in record.cause
+    assert one(executor, "pid").value == before
+
+
+def test_crash_is_seen_though_a_left_behind_process_holds_the_pipe(executor, tmp_path):
+    record = one(executor, "fork and exit", str(tmp_path / "pid"))
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert record.status == "crashed"
+    assert record.cause == "its process ended with exit code 4"
+
+
+def test_worker_that_dies_idle_costs_no_task(executor):
+    pid = one(executor, "pid").value
+    os.kill(pid, signal.SIGKILL)
+    assert gone_within([pid], 10)
+    record = one(executor, "echo", 7)
+    assert (record.status, record.value) == ("ok", 7)
+
+
+def test_worker_has_one_torch_thread(executor):
+    assert one(executor, "threads").value == 1
+
+
+def test_wait_comes_back_at_its_timeout(executor):
+    assert executor.wait(5) == []  # nothing runs
+    executor.submit(3, "sleep", 1.0)
+    start = time.monotonic()
+    assert executor.free == 0
+    assert executor.wait(0.1) == []
+    assert time.monotonic() - start < 0.9
+    (record,) = executor.wait()
+    assert record.number == 3
+    assert executor.free == 1
+
+
+# --- several workers, and what travels ----------------------------------------------------------
+
+
+def test_tensors_travel_by_shared_memory_and_none_is_left_behind():
+    shared = torch.zeros(4)
+    with ProcessExecutor(Marking(shared), workers=2) as executor:
+        pids = [worker.process.pid for worker in executor.workers]
+        assert executor.free == 2
+        for number in range(4):
+            executor.submit(number, number)
+            if not executor.free:
+                executor.wait()
+        while executor.free < 2:
+            executor.wait()
+        assert shared.tolist() == [1, 1, 1, 1]
+        assert all(map(alive, pids))
+    assert not any(map(alive, pids))
+    assert executor.workers == []
+
+
+def test_tensors_come_back():
+    with ProcessExecutor(Adder(torch.arange(3)), workers=1) as executor:
+        executor.submit(0, torch.tensor([10, 20, 30]))
+        (record,) = executor.wait(60)
+        assert record.value.tolist() == [10, 21, 32]
+
+
+def test_packing_leaves_no_open_files():
+    """A packed tensor holds a file open until a worker has unpacked it."""
+    adder = Adder(torch.arange(3))
+
+    def round_trip():
+        with ProcessExecutor(adder, workers=1) as executor:
+            executor.submit(0, torch.tensor(1))
+            assert executor.wait(60)[0].status == "ok"
+
+    round_trip()
+    before = len(os.listdir("/proc/self/fd"))
+    round_trip()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True, "2", None])
+def test_workers_out_of_range(workers):
+    with pytest.raises(SettingsError, match="workers must be a whole number from 1, got "):
+        ProcessExecutor(act, workers=workers)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan")])
+def test_time_limit_out_of_range(limit):
+    with pytest.raises(SettingsError, match="time_limit must be a number of seconds > 0, got "):
+        ProcessExecutor(act, time_limit=limit)
+
+
+def test_lambda_cannot_be_sent():
+    before = children(os.getpid())
+    with pytest.raises(WorkbenchError, match=r"cannot be sent to a worker process.*\.py file"):
+        ProcessExecutor(lambda: 1)
+    assert children(os.getpid()) == before  # not one worker was started
+
+
+def test_function_that_cannot_be_loaded_ends_at_once():
+    with ProcessExecutor(FailsToLoad(), workers=1) as executor:
+        executor.submit(0)
+        with pytest.raises(
+            WorkbenchError, match=r"cannot load the function: ModuleNotFoundError.*is_not_there"
+        ):
+            executor.wait(60)
+        pids = [worker.process.pid for worker in executor.workers]
+    assert not any(map(alive, pids))
+
+
+@pytest.mark.parametrize(
+    "definition, name",
+    [
+        ("def mine(x):\n    return x\n", "mine"),
+        ("class Mine:\n    def __call__(self, x):\n        return x\nmine = Mine()\n", "Mine"),
+    ],
+)
+def test_function_of_a_prompt(definition, name):
+    code = (
+        f"{definition}\n"
+        "from nasworkbench.executors import ProcessExecutor\n"
+        "from nasworkbench.errors import WorkbenchError\n"
+        "try:\n"
+        "    ProcessExecutor(mine)\n"
+        "except WorkbenchError as error:\n"
+        "    print(error)\n"
+    )
+    with python(code, "-c", code) as process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert f"{name} is defined in a notebook or at a prompt" in output
+    assert ".py file" in output
+
+
+def test_unguarded_script(tmp_path):
+    """Each worker runs the script again: it must end with an error, not in ever more processes."""
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import pathlib, os\n"
+        f"pathlib.Path({str(tmp_path)!r}, f'ran-{{os.getpid()}}').touch()\n"
+        "from search_helpers import act\n"
+        "from nasworkbench.executors import ProcessExecutor\n"
+        "with ProcessExecutor(act, workers=1) as executor:\n"
+        "    executor.submit(0, 'echo', 1)\n"
+        "    print(executor.wait(60))\n"
+    )
+    with python("", str(path)) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert 'if __name__ == "__main__"' in errors.splitlines()[-1]
+    assert "a worker process died while it started" in errors.splitlines()[-1]
+    assert len(list(tmp_path.glob("ran-*"))) == 2  # the script itself and its one worker
+
+
+# --- the end of the parent ----------------------------------------------------------------------
+
+BUSY = """
+import sys
+from search_helpers import act
+from nasworkbench.executors import ProcessExecutor
+
+if __name__ == "__main__":
+    with ProcessExecutor(act, workers=1) as executor:
+        executor.submit(0, "pid")
+        print(executor.wait(60)[0].value, flush=True)
+        executor.submit(1, "hang")
+        executor.wait()
+"""
+
+
+def busy_parent(tmp_path):
+    path = tmp_path / "busy.py"
+    path.write_text(BUSY)
+    process = python("", str(path), start_new_session=True)
+    return process, int(process.stdout.readline())
+
+
+def test_workers_die_with_a_killed_parent(tmp_path):
+    process, worker = busy_parent(tmp_path)
+    with process:
+        assert alive(worker)
+        process.kill()
+        process.wait()
+        assert gone_within([worker], 10)
+
+
+def test_ctrl_c_ends_everything(tmp_path):
+    process, worker = busy_parent(tmp_path)
+    with process:
+        everyone = [process.pid, *children(process.pid)]
+        assert worker in everyone
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
+        _, errors = process.communicate(timeout=30)
+    assert errors.count("Traceback") == 1  # the parent's alone
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert gone_within(everyone, 10)
+
+
+# --- inline -------------------------------------------------------------------------------------
+
+
+def test_inline():
+    with InlineExecutor(act) as executor:
+        assert executor.wait() == []
+        assert executor.free == 1
+        executor.submit(8, "echo", "here")
+        assert executor.free == 0
+        (record,) = executor.wait()
+        assert record == Finished(8, "ok", "here", None, record.seconds, 0)
+        assert executor.free == 1
+        assert one(executor, "pid").value == os.getpid()
+        assert one(executor, "raise").status == "error"
+        assert one(executor, "memory").status == "out_of_memory"
+        executor.submit(9, "echo", 1)
+    assert executor.wait() == []
+
+
+def test_inline_task_has_the_threads_of_the_maker():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        executor = InlineExecutor(act)
+        torch.set_num_threads(1)
+        assert one(executor, "threads").value == 2
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_inline_lets_ctrl_c_through():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    executor = InlineExecutor(interrupted)
+    executor.submit(0)
+    with pytest.raises(KeyboardInterrupt):
+        executor.wait()
+    assert executor.free == 1
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        (MemoryError("x"), "out_of_memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            "out_of_memory",
+        ),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "error"),
+        (KeyError("x"), "error"),
+    ],
+)
+def test_what_counts_as_out_of_memory(error, status):
+    def fail():
+        raise error
+
+    executor = InlineExecutor(fail)
+    record = one(executor)
+    assert record.status == status
+    assert record.cause.startswith(type(error).__name__)
+    assert "test_executors.py, line " in record.cause
+
+
+def test_cause_is_one_short_line():
+    def fail():
+        raise ValueError("first\nsecond" + "x" * 1000)
+
+    record = one(InlineExecutor(fail))
+    assert "\n" not in record.cause
+    assert len(record.cause) < 400
+
+
+def test_evaluators_of_the_helpers_are_what_they_say():
+    from nasworkbench import zoo
+
+    assert 0 < identity_share(zoo.get("nasnet-a")) < 1

@@ -19,7 +19,7 @@ from .data import Dataset, load
 from .drawing import draw
 from .errors import SettingsError, StoreError, listed
 from .genotype import Genotype
-from .plots import draw_rewards, figure, reward_rows
+from .plots import draw_rewards, figure, reward_rows, save
 from .referee import Verdict, best_judged, retrain_best, verdict
 from .search import Search, TrainingEvaluator
 from .spaces import CellSpace
@@ -192,7 +192,8 @@ class Job:
             axes,
             label=type(self.search.controller).__name__,
             referee_rows=reward_rows(referee.trials()),
+            measure="reward (validation accuracy)",
         )
         for suffix in ("svg", "png"):
-            curve.savefig(self.directory / f"rewards.{suffix}")
+            save(curve, self.directory / f"rewards.{suffix}")
         report.write(self.directory)

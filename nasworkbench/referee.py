@@ -118,6 +118,28 @@ def retrain_best(
                 bar.update()
 
 
+def bootstrap_means(
+    cells: Sequence[Sequence[float] | numpy.ndarray],
+    resamples: int,
+    generator: numpy.random.Generator,
+) -> numpy.ndarray:
+    """``resamples`` means over cells drawn with replacement, and over seeds drawn inside each.
+
+    Args:
+        cells: for each cell its results, one or more.
+    """
+    counts = numpy.array([len(cell) for cell in cells])
+    table = numpy.zeros((len(cells), counts.max()))  # a row per cell, filled up with zeros
+    for row, cell in zip(table, cells, strict=True):
+        row[: len(cell)] = cell
+    drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
+    size = counts[drawn][..., None]  # how many seeds each of them has
+    places = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
+    inside = numpy.arange(counts.max()) < size  # as many draws as there are seeds
+    picked = numpy.where(inside, table[drawn[..., None], places], 0.0)
+    return (picked.sum(2) / counts[drawn]).mean(1)
+
+
 def bootstrap_difference(
     a: Sequence[Sequence[float]],
     b: Sequence[Sequence[float]],
@@ -136,23 +158,13 @@ def bootstrap_difference(
         ``(difference, low, high)``.
     """
     generator = numpy.random.default_rng(seed)
-
-    def means(cells: Sequence[Sequence[float]]) -> numpy.ndarray:
-        counts = numpy.array([len(cell) for cell in cells])
-        values = numpy.zeros((len(cells), counts.max()))
-        for row, cell in zip(values, cells, strict=True):
-            row[: len(cell)] = cell
-        drawn = generator.integers(len(cells), size=(resamples, len(cells)))
-        places = generator.random((resamples, len(cells), counts.max()))
-        places = (places * counts[drawn][..., None]).astype(int)
-        inside = numpy.arange(counts.max()) < counts[drawn][..., None]
-        picked = numpy.where(inside, values[drawn[..., None], places], 0.0)
-        return (picked.sum(2) / counts[drawn]).mean(1)
-
     difference = numpy.mean([numpy.mean(cell) for cell in a]) - numpy.mean(
         [numpy.mean(cell) for cell in b]
     )
-    low, high = numpy.percentile(means(a) - means(b), [2.5, 97.5])
+    low, high = numpy.percentile(
+        bootstrap_means(a, resamples, generator) - bootstrap_means(b, resamples, generator),
+        [2.5, 97.5],
+    )
     return float(difference), float(low), float(high)
 
 

@@ -41,7 +41,7 @@ def one(executor, *arguments, number=0):
     return record
 
 
-def python(code, *arguments, **options):
+def python(*arguments, **options):
     """A Python of its own, which finds the helpers."""
     environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -247,7 +247,7 @@ def test_function_of_a_prompt(definition, name):
         "except WorkbenchError as error:\n"
         "    print(error)\n"
     )
-    with python(code, "-c", code) as process:
+    with python("-c", code) as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert f"{name} is defined in a notebook or at a prompt" in output
@@ -266,7 +266,7 @@ def test_unguarded_script(tmp_path):
         "    executor.submit(0, 'echo', 1)\n"
         "    print(executor.wait(60))\n"
     )
-    with python("", str(path)) as process:
+    with python(str(path)) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert 'if __name__ == "__main__"' in errors.splitlines()[-1]
@@ -293,7 +293,7 @@ if __name__ == "__main__":
 def busy_parent(tmp_path):
     path = tmp_path / "busy.py"
     path.write_text(BUSY)
-    process = python("", str(path), start_new_session=True)
+    process = python(str(path), start_new_session=True)
     return process, int(process.stdout.readline())
 
 

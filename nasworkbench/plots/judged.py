@@ -13,6 +13,7 @@ import numpy
 import pandas
 from matplotlib.axes import Axes
 
+from ..referee import bootstrap_means
 from .style import CONTROLLER, FAINT, GREEN, INK, PURPLE, REFEREE, SMALL, legend, say, styled
 
 COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "cause", "validation", "test")
@@ -68,17 +69,7 @@ def mean_interval(
     cells = [numpy.asarray(cell, dtype=float) for cell in values if len(cell)]
     if not cells:
         return float("nan"), float("nan"), float("nan")
-    counts = numpy.array([len(cell) for cell in cells])
-    table = numpy.zeros((len(cells), counts.max()))  # a row per cell, filled up with zeros
-    for row, cell in zip(table, cells, strict=True):
-        row[: len(cell)] = cell
-    generator = numpy.random.default_rng(seed)
-    drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
-    size = counts[drawn][..., None]  # how many seeds each of them has
-    places = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
-    inside = numpy.arange(counts.max()) < size  # as many draws as there are seeds
-    picked = numpy.where(inside, table[drawn[..., None], places], 0.0)
-    means = (picked.sum(2) / counts[drawn]).mean(1)
+    means = bootstrap_means(cells, resamples, numpy.random.default_rng(seed))
     low, high = numpy.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(numpy.mean([cell.mean() for cell in cells])), float(low), float(high)
 

@@ -1,0 +1,669 @@
+"""The loop of a search: what is stored, told and cached, and how it goes on after interruptions."""
+
+import itertools
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import torch
+from search_helpers import (
+    CONTROLLERS,
+    Recording,
+    WaitForStop,
+    act,
+    alive,
+    children,
+    every_kind_of_failure,
+    gone_within,
+    hangs,
+    identity_share,
+    nan,
+    out_of_memory,
+    raises,
+    share_or_fail,
+    slow_share,
+    small_space,
+)
+
+from nasworkbench import PPO, CellSpace, Evaluation, RandomSearch, Search
+from nasworkbench.controllers import Controller
+from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
+from nasworkbench.search import Store
+
+MEASURED = [
+    "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
+    "told", "place", "cached", "cause", "curves", "parameters",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_bars(monkeypatch):
+    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
+
+
+def new(folder, evaluator=identity_share, controller="PPO", **settings):
+    space = small_space()
+    return Search(space, CONTROLLERS[controller](space), evaluator, folder, **settings)
+
+
+def same(a, b):
+    """Whether two nested states are equal to the bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+class Told(RandomSearch):
+    """Random search that remembers what it was told; a class of the user's own."""
+
+    def __init__(self, space, seed=0):
+        super().__init__(space, seed)
+        self.told = []
+
+    def _learn(self, outcomes):
+        self.told += [(outcome.proposal.number, outcome.reward) for outcome in outcomes]
+
+    def state_dict(self):
+        return super().state_dict() | {"told": list(self.told)}
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        self.told = [tuple(pair) for pair in state["told"]]
+
+
+# --- what is stored and told --------------------------------------------------------------------
+
+
+def test_every_row_is_complete(tmp_path):
+    def measured(genotype, seed):
+        return Evaluation(
+            identity_share(genotype), parameters=7 + seed % 5, curves=[{"epoch": 0, "loss": 0.5}]
+        )
+
+    search = new(tmp_path / "run", measured, seed=11)
+    search.run(30)
+    frame = search.trials()
+    assert len(frame) == search.finished == 30
+    assert {"key", "reward", "status", "cause", "cached", "seed", "seconds", "parameters",
+            "genotype", "number", "worker"} <= set(frame.columns)  # fmt: skip
+    assert list(frame.number) == list(range(30))
+    assert list(frame.place) == list(range(1, 31))
+    assert set(frame.status) == {"ok"}
+    assert frame.told.all()
+    assert (frame.told_reward == frame.reward).all()
+    assert frame.cause.isna().all()
+    assert frame.seed.is_unique
+    assert (frame.seconds >= 0).all()
+    assert (frame.ended_at >= frame.proposed_at).all()
+    for row in frame.itertuples():
+        genotype = search.space.decode(json.loads(row.tokens))
+        assert genotype.key == row.key
+        assert row.genotype == genotype.to_json()
+        assert row.reward == identity_share(genotype)
+        assert len(json.loads(row.log_probs)) == len(search.space.decisions)
+        if not row.cached:
+            assert json.loads(row.curves) == [{"epoch": 0, "loss": 0.5}]
+            assert row.parameters == 7 + row.seed % 5
+    again = new(tmp_path / "again", measured, seed=12)
+    again.run(30)
+    assert set(again.trials().seed).isdisjoint(frame.seed)
+
+
+def test_duplicates_are_cached_and_told(tmp_path):
+    space = small_space()
+    evaluator, controller = Recording(), Told(space, 1)
+    search = Search(space, controller, evaluator, tmp_path / "run")
+    search.run(120)
+    frame = search.trials()
+    assert frame.cached.sum() > 5
+    assert len(evaluator.keys) == len(set(evaluator.keys)) == (~frame.cached).sum()
+    assert list(frame.key[~frame.cached]) == evaluator.keys
+    rewards = dict(zip(frame.key[~frame.cached], frame.reward[~frame.cached], strict=True))
+    assert all(rewards[row.key] == row.reward for row in frame.itertuples())
+    assert (frame.seconds[frame.cached] == 0).all()
+    assert controller.told == list(zip(frame.number, frame.reward, strict=True))
+
+
+def test_row_is_there_before_the_controller_is_told(tmp_path):
+    space = small_space()
+    controller = Told(space)
+    search = Search(space, controller, identity_share, tmp_path / "run")
+    search.run(2)
+
+    def refuse(outcomes):
+        raise RuntimeError("not listening")
+
+    controller._learn = refuse
+    with pytest.raises(RuntimeError, match="not listening"):
+        search.run(5)
+    (trial,) = search.store.trials("NOT told AND status IS NOT NULL")
+    assert (trial.number, trial.status, trial.place) == (2, "ok", 3)
+    assert trial.reward == trial.told_reward == identity_share(trial.genotype)
+    del controller._learn
+    search.run()
+    assert search.finished == 7
+    assert [number for number, _ in controller.told] == list(range(7))
+
+
+@pytest.mark.parametrize("failure_reward", [0.0, -1.0, None])
+def test_failures_are_recorded_and_told(tmp_path, failure_reward):
+    space = small_space()
+    controller = Told(space, 2)
+    search = Search(
+        space, controller, share_or_fail, tmp_path / "run", failure_reward=failure_reward
+    )
+    search.run(40)
+    frame = search.trials()
+    failed = frame[frame.status == "error"]
+    assert len(failed) > 3
+    assert failed.reward.isna().all()
+    assert failed.cause.str.startswith("ValueError: no identity anywhere (search_helpers.py").all()
+    assert not failed.cached.any()  # only what was measured is known
+    assert frame.told.all()
+    told = dict(controller.told)
+    if failure_reward is None:
+        assert failed.told_reward.isna().all()
+        assert told.keys().isdisjoint(failed.number)
+    else:
+        assert set(failed.told_reward) == {failure_reward}
+        assert {told[number] for number in failed.number} == {failure_reward}
+    assert len(told) == 40 - (len(failed) if failure_reward is None else 0)
+    again = Search.resume(tmp_path / "run", share_or_fail, Told(space, 2))
+    assert again.failure_reward == failure_reward
+
+
+@pytest.mark.parametrize(
+    "evaluator, status, cause",
+    [
+        (raises, "error", "ValueError: this child cannot be trained"),
+        (nan, "diverged", "the reward nan, not a finite number"),
+        (out_of_memory, "out_of_memory", "MemoryError"),
+        (lambda g: Evaluation(None), "diverged", "the reward None"),
+        (lambda g: Evaluation(None, "timeout", "too slow"), "timeout", "too slow"),
+        (lambda g: "much", "error", "could not convert"),
+        (lambda g: Evaluation(0.5, "great"), "error", "status is 'great'"),
+        (lambda g: Evaluation(0.5, curves=[{1, 2}]), "error", "curves must be ready for JSON"),
+        (lambda g: Evaluation(0.5, "stopped"), "error", "without being told to"),
+    ],
+)
+def test_kinds_of_failure(tmp_path, evaluator, status, cause):
+    search = new(tmp_path / "run", evaluator, "RandomSearch")
+    search.run(2)
+    frame = search.trials()
+    assert list(frame.status) == [status] * 2
+    assert frame.cause.str.contains(cause, regex=False).all()
+    assert set(frame.told_reward) == {0.0}
+    assert search.best() == []
+    assert "2 trials" in repr(search)
+
+
+def test_numbers_of_other_kinds_are_taken(tmp_path):
+    import numpy
+
+    def measured(genotype):
+        return Evaluation(torch.tensor(0.25), parameters=numpy.int64(12))
+
+    search = new(tmp_path / "run", measured, "RandomSearch")
+    search.run(1)
+    (row,) = search.trials().to_dict("records")
+    assert (row["reward"], row["parameters"], row["status"]) == (0.25, 12, "ok")
+
+
+def test_best_is_distinct_and_ordered(tmp_path):
+    search = new(tmp_path / "run")
+    assert search.best() == []
+    search.run(60)
+    best = search.best(10)
+    assert len(best) == len({trial.key for trial in best}) == 10
+    frame = search.trials()
+    distinct = frame.groupby("key").reward.max().sort_values(ascending=False)
+    assert [trial.reward for trial in best] == list(distinct[:10])
+    for a, b in itertools.pairwise(best):
+        assert (-a.reward, a.number) < (-b.reward, b.number)
+    assert len(search.best(1000)) == frame.key.nunique()
+    assert f"best reward {best[0].reward:.4f}" in repr(search)
+
+
+# --- interrupted --------------------------------------------------------------------------------
+
+
+def interrupt_once(monkeypatch, thing, name, count):
+    """Let the ``count``-th call of a method raise KeyboardInterrupt after its work is done."""
+    method = getattr(thing, name)
+    calls = []
+
+    def wrapped(*arguments):
+        calls.append(name)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        found = method(*arguments)
+        if len(calls) == count + 1:  # the next call of it: this time after the fact
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(thing, name, wrapped)
+    return calls
+
+
+POINTS = {
+    "controller.ask": "ask",
+    "controller.tell": "tell",
+    "controller.load_state_dict": "load_state_dict",
+    "store.proposed": "proposed",
+    "store.ended": "ended",
+    "store.told": "told",
+    "store._write_state": "_write_state",
+    "evaluator": None,
+}
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_interrupted_search_proposes_the_same(tmp_path, monkeypatch, controller, resumed):
+    """Interrupted again and again, at every arrow of the loop: as if nothing had happened."""
+    goal = 36
+    whole = new(tmp_path / "whole", Recording(share_or_fail), controller, seed=4)
+    whole.run(goal)
+    search = new(tmp_path / "cut", Recording(share_or_fail), controller, seed=4)
+    search.store.set_meta(goal=goal)
+    interruptions = 0
+    for place, (point, name) in enumerate(POINTS.items()):
+        count = 2 + place % 3
+        if resumed:
+            search.store.close()
+            search = Search.resume(tmp_path / "cut", Recording(share_or_fail))
+        with monkeypatch.context() as patch:
+            if name is None:
+                search.evaluator.interrupt_at = len(search.evaluator.keys) + count
+            elif point.startswith("controller"):
+                interrupt_once(patch, search.controller, name, min(count, 4))
+            else:
+                interrupt_once(patch, search.store, name, count)
+            for _ in range(2):
+                try:
+                    search.run()
+                except KeyboardInterrupt:
+                    interruptions += 1
+                if point in ("evaluator", "controller.load_state_dict"):
+                    break
+    assert interruptions >= 11
+    assert search.finished < goal
+    search.run()
+    a, b = whole.trials(), search.trials()
+    assert len(b) == goal
+    assert a[MEASURED].equals(b[MEASURED])
+    assert same(whole.store.state(), search.store.state())
+    assert same(whole.controller.state_dict(), search.controller.state_dict())
+    assert whole.store.updates() == search.store.updates()
+
+
+def test_interrupted_child_runs_again_with_its_seed(tmp_path):
+    evaluator = Recording(interrupt_at=3)
+    search = new(tmp_path / "run", evaluator)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(6)
+    (trial,) = search.store.trials("status = 'stopped'")
+    assert trial.cause == "the search was stopped; it will run again"
+    assert search.finished == 3
+    assert len(search.trials()) == 3
+    resumed = Search.resume(tmp_path / "run", Recording())
+    resumed.run()
+    (again,) = resumed.store.trials("number = ?", trial.number)
+    assert (again.status, again.seed, again.cause) == ("ok", trial.seed, None)
+    assert resumed.finished == 6
+
+
+def test_run_counts_more_trials(tmp_path):
+    search = new(tmp_path / "run")
+    search.run()  # no goal yet: nothing to do
+    assert search.finished == 0
+    search.run(3)
+    search.run(4)
+    search.run()
+    assert search.finished == 7
+    assert search.store.meta("goal") == 7
+
+
+def test_two_objects_of_one_folder(tmp_path):
+    """What another process added is taken in, however old the controller in memory is."""
+    first = new(tmp_path / "run")
+    first.run(8)
+    Search.resume(tmp_path / "run", identity_share).run(8)
+    first.run(8)
+    whole = new(tmp_path / "whole")
+    whole.run(24)
+    assert first.trials()[MEASURED].equals(whole.trials()[MEASURED])
+
+
+# --- workers ------------------------------------------------------------------------------------
+
+
+def test_processes_with_all_kinds_of_failure(tmp_path):
+    search = new(tmp_path / "run", every_kind_of_failure, "RandomSearch", time_limit=1.0)
+    search.run(24, "processes", workers=2)
+    frame = search.trials()
+    assert len(frame) == 24
+    assert sorted(frame.place) == list(range(1, 25))
+    assert set(frame.status) == {
+        "ok", "error", "diverged", "out_of_memory", "crashed", "timeout"
+    }  # fmt: skip
+    assert frame.told.all()
+    causes = frame.set_index("number").cause.dropna()
+    for words in ("ValueError", "not a finite number", "MemoryError", "exit code 3", "SIGKILL",
+                  "killed at its limit of 1 s"):  # fmt: skip
+        assert causes.str.contains(words).any(), words
+    assert (frame.cause.isna() == (frame.status == "ok")).all()
+    assert children(os.getpid()) == [] or not any(
+        "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text() for pid in children(os.getpid())
+    )
+
+
+def test_processes_hold_duplicates_back(tmp_path):
+    """Keys that are being measured are not measured twice, and everything is told once."""
+    space = CellSpace(blocks=1, operations=("identity", "conv_1x1"), combinations=("add",))
+    controller = PPO(space, 0, batch_size=4, learning_rate=0.05, hidden=16)
+    search = Search(space, controller, slow_share, tmp_path / "run")
+    search.run(60, "processes", workers=3)
+    frame = search.trials()
+    assert len(frame) == 60
+    assert sorted(frame.number) == list(range(60))
+    good = frame[frame.status == "ok"]
+    assert good.cached.sum() > 10
+    assert good[~good.cached].key.is_unique
+    assert frame.told.all()
+    state = controller.state_dict()
+    assert state["progress"]["updates"] * 4 + len(state["waiting"]["numbers"]) == 60
+    assert set(frame.worker.dropna()) <= {0, 1, 2}
+
+
+# --- in a thread --------------------------------------------------------------------------------
+
+
+def test_start_and_result(tmp_path):
+    search = new(tmp_path / "run")
+    search.start(12)
+    search.result(60)
+    assert search.finished == 12
+    assert not search.running
+    whole = new(tmp_path / "whole")
+    whole.run(12)
+    assert search.trials()[MEASURED].equals(whole.trials()[MEASURED])
+    search.result()  # nothing is wrong, and asking again does no harm
+
+
+def test_stop_stores_the_child_as_stopped_and_runs_it_again(tmp_path):
+    evaluator = WaitForStop()
+    search = new(tmp_path / "run", evaluator)
+    search.start(3)
+    wait_until(lambda: evaluator.started == 1)
+    with pytest.raises(SettingsError, match="running already"):
+        search.start(1)
+    with pytest.raises(SettingsError, match="running already"):
+        search.run(1)
+    with pytest.raises(TimeoutError, match=r"still running after 0\.05 s"):
+        search.result(0.05)
+    start = time.monotonic()
+    search.stop()
+    search.result(10)
+    assert time.monotonic() - start < 1.5
+    (trial,) = search.store.trials("status = 'stopped'")
+    assert len(search.trials()) == search.finished == 0
+    evaluator.seconds = 0.0
+    search.run()
+    assert search.finished == 3
+    assert search.trials().number.tolist()[0] == trial.number
+    assert search.store.meta("goal") == 3
+
+
+def test_pause_starts_no_further_trial(tmp_path):
+    search = new(tmp_path / "run", slow_share)
+    search.start(30)
+    wait_until(lambda: search.finished >= 2)
+    search.pause()
+    time.sleep(0.3)  # the running one ends
+    paused_at = search.finished
+    time.sleep(0.3)
+    assert search.finished == paused_at < 30
+    assert search.running
+    search.unpause()
+    search.result(60)
+    assert search.finished == 30
+
+
+def test_paused_search_stops(tmp_path):
+    search = new(tmp_path / "run", slow_share)
+    search.start(1000)
+    search.pause()
+    time.sleep(0.2)
+    search.stop()
+    search.result(5)
+    assert search.finished < 10
+
+
+def test_stop_with_workers(tmp_path):
+    search = new(tmp_path / "run", hangs)
+    search.start(4, "processes", workers=2)
+    wait_until(lambda: search.store.count() == 2)
+    before = children(os.getpid())
+    start = time.monotonic()
+    search.stop()
+    search.result(20)
+    assert time.monotonic() - start < 3
+    workers = [pid for pid in before if pid not in children(os.getpid())]
+    assert len(workers) == 2
+    assert not any(map(alive, workers))
+    assert search.store.count("status = 'stopped'") == 2
+    again = Search.resume(tmp_path / "run", hangs)
+    again.evaluator = identity_share
+    again.run()
+    assert again.finished == 4
+    assert list(again.trials().number) == [0, 1, 2, 3]
+
+
+def test_result_raises_what_the_thread_raised(tmp_path):
+    search = new(tmp_path / "run")
+
+    def refuse(outcomes):
+        raise RuntimeError("not listening")
+
+    search.controller.tell = refuse
+    search.start(5)
+    with pytest.raises(RuntimeError, match="not listening"):
+        search.result(30)
+    search.result()  # once
+    del search.controller.tell
+    search.start()
+    search.result(30)
+    assert search.finished == 5
+
+
+def test_program_that_ends_stops_its_search(tmp_path):
+    """A background search must not keep a program from ending, nor its workers alive."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from search_helpers import *\n"
+        "from nasworkbench import Search\n"
+        "if __name__ == '__main__':\n"
+        "    space = small_space()\n"
+        f"    search = Search(space, RandomSearch(space), hangs, {str(tmp_path / 'run')!r})\n"
+        "    search.start(5, 'processes')\n"
+        "    while search.store.count() < 2:\n"
+        "        time.sleep(0.05)\n"
+        "    import os\n"
+        "    print(*children(os.getpid()), flush=True)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert gone_within([int(pid) for pid in done.stdout.split()], 10)
+    with closing(Store(tmp_path / "run")) as store:
+        assert store.count("status = 'stopped'") == 2
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trials", [0, -3, 1.5, True, "all"])
+def test_trials_out_of_range(tmp_path, trials):
+    search = new(tmp_path / "run")
+    for begin in (search.run, search.start):
+        with pytest.raises(SettingsError, match="trials must be a whole number from 1"):
+            begin(trials)
+    assert search.store.meta("goal") is None
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((3, "ray"), "executor must be 'inline' or 'processes', got 'ray'"),
+        ((3, "processes", 0), "workers must be a whole number from 1, got 0"),
+        ((None, "threads"), "executor must be"),
+    ],
+)
+def test_unknown_executor_changes_nothing(tmp_path, arguments, words):
+    search = new(tmp_path / "run")
+    for begin in (search.run, search.start):
+        with pytest.raises(SettingsError, match=re.escape(words)):
+            begin(*arguments)
+    assert search.store.meta("goal") is None
+    assert search.store.count() == 0
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"seed": -1}, "seed must be a whole number from 0, got -1"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"failure_reward": float("nan")}, "failure_reward must be a finite number"),
+        ({"time_limit": 0}, "time_limit must be a finite number"),
+        ({"time_limit": "1 h"}, "time_limit must be a finite number"),
+    ],
+)
+def test_settings_out_of_range_make_no_folder(tmp_path, settings, words):
+    with pytest.raises(SettingsError, match=words):
+        new(tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_controller_of_another_space(tmp_path):
+    space = small_space()
+    with pytest.raises(SettingsError, match="made for another space"):
+        Search(space, RandomSearch(CellSpace(blocks=2)), identity_share, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_notebook_evaluator_is_sent_inline_only(tmp_path):
+    search = new(tmp_path / "run", lambda genotype: 0.5)
+    with pytest.raises(WorkbenchError, match=r"cannot be sent to a worker.*\.py file"):
+        search.run(2, "processes")
+    search.run()
+    assert search.finished == 2  # the goal was kept
+
+
+def test_default_directories_differ(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda form: form.replace("%Y%m%d-%H%M%S", "now"))
+    folders = [str(new(None).directory) for _ in range(3)]
+    assert folders == ["runs/search-now", "runs/search-now-2", "runs/search-now-3"]
+
+
+def test_controllers_are_abstract_until_they_are_whole():
+    with pytest.raises(TypeError):
+        Controller(small_space(), 0)
+
+
+def test_store_that_cannot_be_written(tmp_path):
+    search = new(tmp_path / "run")
+    search.run(2)
+    search.store.connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreError, match=r"cannot write to .*search\.sqlite.*readonly"):
+        search.run(1)
+    search.store.connection.execute("PRAGMA query_only = 0")
+    search.run(1)
+    assert search.finished == 3
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot make the run folder"):
+        new(tmp_path / "file" / "run")
+
+
+def test_helper_functions_run_in_this_process():
+    assert act("pid") == os.getpid()
+
+
+def test_second_process_is_refused(tmp_path):
+    search = new(tmp_path / "run", WaitForStop())
+    search.start(2)
+    wait_until(lambda: search.evaluator.started == 1)
+    code = (
+        "import sys\n"
+        "from search_helpers import *\n"
+        "from nasworkbench import Search\n"
+        "from nasworkbench.errors import StoreError\n"
+        "search = Search.resume(sys.argv[1], WaitForStop())\n"
+        "try:\n"
+        "    search.run(50)\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "run"],
+        env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    search.stop()
+    search.result(10)
+    assert "another process is running the search in" in done.stdout, done.stderr
+    assert search.store.meta("goal") == 2  # untouched by the one that was refused
+
+
+def test_second_object_in_this_process_is_refused(tmp_path):
+    search = new(tmp_path / "run", WaitForStop())
+    search.start(2)
+    wait_until(lambda: search.evaluator.started == 1)
+    other = Search.resume(tmp_path / "run", WaitForStop())
+    with pytest.raises(StoreError, match="another process is running"):
+        other.run(1)
+    search.stop()
+    search.result(10)
+
+
+def test_store_needs_a_space_for_its_trials(tmp_path):
+    new(tmp_path / "run").run(1)
+    with closing(Store(tmp_path / "run")) as store:
+        with pytest.raises(StoreError, match="without a space"):
+            store.trials()
+        assert store.count() == 1
+
+
+def test_rows_are_read_while_another_connection_writes(tmp_path):
+    search = new(tmp_path / "run")
+    search.run(3)
+    with closing(sqlite3.connect(search.store.path)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE trials SET reward = 9")
+        assert (search.trials().reward < 2).all()
+        writer.rollback()

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from nasworkbench import PPO, CellSpace, RandomSearch, RegularizedEvolution, Reinforce
+from nasworkbench import PPO, CellSpace, RandomSearch, RegularizedEvolution, Reinforce, Search
+from nasworkbench.data import Dataset
 from nasworkbench.genotype import Genotype
 from nasworkbench.search import Evaluation
 
@@ -32,6 +33,14 @@ CONTROLLERS = {
     "RegularizedEvolution": lambda space: RegularizedEvolution(space, 3, population=8, sample=3),
     "RandomSearch": lambda space: RandomSearch(space, 3),
 }
+
+
+def new(folder, evaluator=None, controller="PPO", **settings) -> Search:
+    """A search of the small space, by default with the cheapest evaluator."""
+    space = small_space()
+    return Search(
+        space, CONTROLLERS[controller](space), evaluator or identity_share, folder, **settings
+    )
 
 
 def operations(genotype: Genotype) -> list[str]:
@@ -199,6 +208,13 @@ def _import_what_is_not_there():
     import a_module_that_is_not_there  # noqa: F401
 
 
+def environment() -> dict[str, str]:
+    """Of a Python process that can import these helpers, with one thread and without a GPU."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    fixed = {"PYTHONPATH": path.rstrip(os.pathsep), "OMP_NUM_THREADS": "1"}
+    return os.environ | fixed | {"CUDA_VISIBLE_DEVICES": "", "NASWORKBENCH_PROGRESS": "0"}
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that is dead and not yet waited for does not."""
     try:
@@ -228,3 +244,19 @@ def gone_within(pids: list[int], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def touched():
+    raise AssertionError("the test data were touched")
+
+
+def tiny_data(test=touched, name: str = "tiny") -> Dataset:
+    """Three classes that differ in brightness, 8 x 8; test data that nobody may look at."""
+    generator = torch.Generator().manual_seed(7)
+    labels = torch.arange(24) % 3
+    noise = torch.randint(60, (24, 1, 8, 8), generator=generator)
+    images = (noise + 80 * labels[:, None, None, None]).byte()
+    return Dataset.from_tensors(name, (images, labels), (images, labels), test=test)

@@ -16,12 +16,13 @@ from search_helpers import (
     act,
     alive,
     children,
+    environment,
     gone_within,
-    identity_share,
 )
 
 from nasworkbench.errors import SettingsError, WorkbenchError
 from nasworkbench.executors import Finished, InlineExecutor, ProcessExecutor
+from nasworkbench.executors.processes import _gpu
 
 HERE = Path(__file__).parent
 LIMIT = 2.0
@@ -43,14 +44,13 @@ def one(executor, *arguments, number=0):
 
 def python(*arguments, **options):
     """A Python of its own, which finds the helpers."""
-    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(),
         **options,
     )
 
@@ -393,7 +393,20 @@ def test_cause_is_one_short_line():
     assert len(record.cause) < 400
 
 
-def test_evaluators_of_the_helpers_are_what_they_say():
-    from nasworkbench import zoo
-
-    assert 0 < identity_share(zoo.get("nasnet-a")) < 1
+@pytest.mark.parametrize(
+    "visible, count, expected",
+    [
+        (None, 0, [None, None, None]),
+        ("5", 1, [None, None, None]),
+        (None, 2, ["0", "1", "0"]),
+        ("2,3", 2, ["2", "3", "2"]),
+        ("GPU-aa,GPU-bb", 2, ["GPU-aa", "GPU-bb", "GPU-aa"]),
+    ],
+)
+def test_workers_take_turns_on_the_gpus_of_this_process(monkeypatch, visible, count, expected):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [_gpu(index) for index in range(3)] == expected

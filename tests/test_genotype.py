@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasworkbench import canonical
-from nasworkbench import zoo
+from nasworkbench import canonical, zoo
 from nasworkbench.errors import GenotypeError, WorkbenchError
 from nasworkbench.genotype import (
     COMBINATIONS,

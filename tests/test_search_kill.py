@@ -1,7 +1,6 @@
 """kill -9 at any moment: no trial is lost or told twice, and the same ones are proposed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from search_helpers import alive, children, gone_within, share_or_fail, slow_share
+from search_helpers import alive, children, environment, gone_within, share_or_fail, slow_share
 from search_kill_script import MOMENTS, RANDOM_KILLS, TRIALS
 
 from nasworkbench import Search
@@ -22,12 +21,11 @@ COLUMNS = [
 
 
 def script(*arguments):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(),
     )
 
 

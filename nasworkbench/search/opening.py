@@ -23,6 +23,8 @@ def opened(path: Path) -> sqlite3.Connection:
             (verdict,) = reader.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
+            if _cut_short(path, reader):
+                raise sqlite3.DatabaseError("its end is missing")
             tables = {name for (name,) in reader.execute("SELECT name FROM sqlite_master")}
             if not tables >= TABLES:
                 raise sqlite3.DatabaseError("it has not the tables of a search")
@@ -35,9 +37,21 @@ def opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _cut_short(path: Path, reader: sqlite3.Connection) -> bool:
+    """Whether the last page is not all there, which SQLite takes for zeros without a word."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        return False  # the file may be behind its log
+    (pages,), (size,) = (
+        reader.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+    )
+    return path.stat().st_size < pages * size
+
+
 def damaged(path: Path, error: object) -> StoreError:
     """The error that says so."""
+    reason = " ".join(str(error).split())
     return StoreError(
-        f"{path} is damaged or no search ({error}). It was left as it is: restore it from a copy, "
+        f"{path} is damaged or no search ({reason}). It was left as it is: restore it from a copy, "
         "or start a search in another folder"
     )

@@ -1,0 +1,266 @@
+"""The referee: intervals that cover, sentences that say what the numbers say, honest data."""
+
+import re
+
+import numpy
+import pytest
+import torch
+from search_helpers import RandomSearch, small_space, tiny_data
+
+from nasworkbench import Recipe, Search, TrainingEvaluator
+from nasworkbench.referee import (
+    Retrain,
+    Verdict,
+    best_judged,
+    bootstrap_difference,
+    retrain_best,
+    verdict,
+)
+
+# --- the interval -------------------------------------------------------------------------------
+
+
+def by_hand(a, b, resamples, seed):
+    """The same bootstrap, one draw at a time."""
+    generator = numpy.random.default_rng(seed)
+
+    def mean(cells):
+        drawn = [cells[generator.integers(len(cells))] for _ in cells]
+        return numpy.mean([numpy.mean(generator.choice(c, size=len(c))) for c in drawn])
+
+    found = [mean(a) - mean(b) for _ in range(resamples)]
+    return numpy.percentile(found, [2.5, 97.5])
+
+
+def test_equal_cells_have_an_interval_of_no_width():
+    a, b = [[0.5, 0.5]] * 3, [[0.25]] * 4
+    assert bootstrap_difference(a, b) == (0.25, 0.25, 0.25)
+    assert bootstrap_difference([[0.5]], [[0.75]]) == (-0.25, -0.25, -0.25)
+
+
+def test_against_a_bootstrap_by_hand_with_ragged_seeds():
+    generator = numpy.random.default_rng(3)
+    a = [list(generator.normal(0.8, 0.05, size)) for size in (3, 1, 4, 2, 3)]
+    b = [list(generator.normal(0.7, 0.05, size)) for size in (2, 5, 3)]
+    difference, low, high = bootstrap_difference(a, b)
+    assert difference == pytest.approx(
+        sum(map(numpy.mean, a)) / len(a) - sum(map(numpy.mean, b)) / len(b)
+    )
+    expected = by_hand(a, b, 10_000, 1)
+    assert (low, high) == pytest.approx(tuple(expected), abs=0.003)  # the resamples' own noise
+    assert low < difference < high
+
+
+def test_every_value_can_be_drawn_and_nothing_else():
+    """One cell with seeds 0 and 1 on each side: nine differences in halves, ends at ±1."""
+    found = bootstrap_difference([[0.0, 1.0]], [[0.0, 1.0]], resamples=4000)
+    assert found == (0.0, -1.0, 1.0)  # P(mean = 0 against 1) = 1/16, beyond 2.5 % on each side
+    _, low, high = bootstrap_difference([[0.0, 0.0, 1.0]], [[0.5]], resamples=4000)
+    assert {round(3 * (low + 0.5), 9), round(3 * (high + 0.5), 9)} <= {0.0, 1.0, 2.0, 3.0}
+
+
+def test_same_seed_same_interval():
+    a, b = [[0.1, 0.4], [0.3, 0.2]], [[0.2, 0.3], [0.1]]
+    assert bootstrap_difference(a, b, seed=4) == bootstrap_difference(a, b, seed=4)
+    assert bootstrap_difference(a, b, 100, seed=4) != bootstrap_difference(a, b, 100, seed=5)
+    d, low, high = bootstrap_difference(a, b, seed=4)
+    e, other_low, other_high = bootstrap_difference(b, a, seed=4)
+    assert e == pytest.approx(-d)
+    assert (other_low, other_high) == pytest.approx((-high, -low), abs=0.02)
+
+
+def test_coverage_of_a_known_difference():
+    """Normal data, 20 cells a side: the interval holds the truth about as often as it says."""
+    generator = numpy.random.default_rng(0)
+    truth, hits, repeats = 0.03, 0, 200
+    for repeat in range(repeats):
+        centres = generator.normal([[0.83], [0.80]], 0.04, (2, 20))
+        a, b = (c[:, None] + generator.normal(0, 0.01, (20, 3)) for c in centres)
+        _, low, high = bootstrap_difference(a.tolist(), b.tolist(), resamples=500, seed=repeat)
+        hits += low <= truth <= high
+    assert 0.90 <= hits / repeats <= 0.98
+
+
+# --- the sentence -------------------------------------------------------------------------------
+
+
+def rows(controller, random):
+    """Rows as the store gives them, from lists of test accuracies by cell."""
+    return [
+        {"origin": origin, "key": f"{origin}{cell}", "seed": seed, "test": test}
+        for origin, cells in (("controller", controller), ("random", random))
+        for cell, tests in enumerate(cells)
+        for seed, test in enumerate(tests)
+    ]
+
+
+def test_better():
+    found = verdict(rows([[0.9, 0.92], [0.91]], [[0.5], [0.52, 0.51]]), "PPO")
+    assert found.sentence.startswith(
+        "In this pair of runs the 2 best cells of PPO reach 91.00 % on test data and the 2 best of "
+        "random search 50.75 %: a difference of +40.25 points, 95 % interval +"
+    )
+    assert found.sentence.endswith(" over cells and seeds: PPO was better.")
+    assert 0 < found.low < found.difference < found.high
+    assert found.difference == pytest.approx(0.4025)
+
+
+def test_worse():
+    found = verdict(rows([[0.5], [0.52]], [[0.9], [0.91]]), "PPO")
+    assert found.sentence.endswith(": random search was better.")
+    assert found.high < 0
+
+
+def test_not_distinguishable():
+    found = verdict(rows([[0.5], [0.9]], [[0.6], [0.81]]), "Reinforce")
+    assert found.sentence.endswith(": not distinguishable.")
+    assert found.low < 0 < found.high
+    low, high = re.search(r"interval (\S+) to (\S+) over", found.sentence).groups()
+    assert (float(low), float(high)) == pytest.approx(
+        (100 * found.low, 100 * found.high), abs=0.006
+    )
+
+
+def test_equal_is_not_distinguishable():
+    assert verdict(rows([[0.5]], [[0.5]]), "PPO").sentence.endswith("not distinguishable.")
+
+
+@pytest.mark.parametrize(
+    "controller, random, name",
+    [([], [[0.5]], "PPO"), ([[None]], [[0.5]], "PPO"), ([[0.5]], [], "random search"),
+     ([[0.5]], [[None, None]], "random search"), ([], [], "PPO")],
+)  # fmt: skip
+def test_no_verdict_without_cells(controller, random, name):
+    found = verdict(rows(controller, random), "PPO")
+    assert found == Verdict(
+        f"No verdict: not one of the best cells of {name} could be trained.", None, None, None
+    )
+    assert found.to_dict()["difference"] is None
+
+
+def test_failed_seeds_are_left_out():
+    with_gap = verdict(rows([[0.5, None], [0.7]], [[0.6, 0.6]]), "PPO")
+    without = verdict(rows([[0.5], [0.7]], [[0.6, 0.6]]), "PPO")
+    assert with_gap == without
+
+
+class NoTest(dict):
+    """A row whose test accuracy must not be looked at."""
+
+    def __getitem__(self, name):
+        assert name != "test"
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        assert name != "test"
+        return super().get(name, default)
+
+
+def test_best_judged_goes_by_validation_alone():
+    space = small_space()
+    genotypes = [space.sample(seed) for seed in range(3)]
+    measured = [(0, 0.7, 0.9), (0, 0.8, 0.9), (1, 0.9, 0.1), (1, None, None), (2, 0.1, 1.0)]
+    found = [
+        NoTest(origin="controller", genotype=genotypes[g].to_json(), validation=v, test=t)
+        for g, v, t in measured
+    ]
+    found.append(NoTest(origin="random", genotype=genotypes[2].to_json(), validation=1.0, test=1.0))
+    assert best_judged(found) == genotypes[1]
+    assert best_judged(found[-1:]) is None
+    assert best_judged([]) is None
+
+
+# --- training the best again --------------------------------------------------------------------
+
+QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3)
+
+
+def judging_data():
+    return tiny_data(None).train
+
+
+@pytest.fixture
+def searches(tmp_path, monkeypatch):
+    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
+    torch.set_num_threads(1)
+    evaluator = TrainingEvaluator(tiny_data(judging_data), QUICK, cells=1, filters=4)
+    space = small_space()
+    found = {}
+    for seed, origin in enumerate(("controller", "random")):
+        controller = RandomSearch(space, seed)
+        found[origin] = Search(space, controller, cheap, tmp_path / origin)
+        found[origin].run(5)
+    return found, evaluator
+
+
+def cheap(genotype, seed):
+    return (seed % 1000) / 1000
+
+
+def judged(searches, evaluator, **settings):
+    store = searches["controller"].store
+    retrain_best(store, searches, evaluator, progress=False, **settings)
+    return store.retrainings()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_best_of_both_are_trained_with_every_seed(searches, workers):
+    searches, evaluator = searches
+    found = judged(searches, evaluator, top=2, seeds=2, workers=workers)
+    expected = {
+        (origin, trial.key, seed)
+        for origin, search in searches.items()
+        for trial in search.best(2)
+        for seed in range(2)
+    }
+    assert {(row["origin"], row["key"], row["seed"]) for row in found} == expected
+    assert len(found) == 8
+    rewards = {(o, t.key): t.reward for o, search in searches.items() for t in search.best(2)}
+    for row in found:
+        assert row["status"] == "ok"
+        assert row["reward"] == rewards[row["origin"], row["key"]]
+        assert 0 <= row["validation"] <= 1
+        assert row["test"] == row["validation"]  # they are the same images here
+        assert row["seconds"] > 0
+    assert "pair of runs the 2 best" in verdict(found, "PPO").sentence
+
+
+def test_what_is_there_is_not_trained_again(searches, monkeypatch):
+    searches, evaluator = searches
+    first = judged(searches, evaluator, top=1, seeds=1, workers=0)
+    assert len(first) == 2
+    trained = []
+    call = Retrain.__call__
+
+    def counted(self, genotype, seed):
+        trained.append((genotype.key, seed))
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return call(self, genotype, seed)
+
+    monkeypatch.setattr(Retrain, "__call__", counted)
+    with pytest.raises(KeyboardInterrupt):
+        judged(searches, evaluator, top=2, seeds=2, workers=0)
+    assert len(searches["controller"].store.retrainings()) == 4
+    found = judged(searches, evaluator, top=2, seeds=2, workers=0)
+    assert len(found) == 8
+    assert len(trained) == 1 + 6  # the interrupted one twice, the first two never
+    assert all(row in found for row in first)
+    judged(searches, evaluator, top=2, seeds=2, workers=0)
+    assert len(trained) == 7
+
+
+def test_failures_are_stored(searches):
+    searches, evaluator = searches
+    late = evaluator.with_recipe(Recipe(epochs=1000, time_limit=1e-6))
+    found = judged(searches, late, top=1, seeds=1, workers=0)
+    assert {row["status"] for row in found} == {"timeout"}
+    assert all(row["test"] is None and row["validation"] is None for row in found)
+    assert all("time limit" in row["cause"] for row in found)
+    assert verdict(found, "PPO").sentence.startswith("No verdict")
+    unbuildable = TrainingEvaluator(evaluator.dataset, QUICK, cells=1, filters=0)
+    found = judged(searches, unbuildable, top=2, seeds=1, workers=0)
+    failed = [row for row in found if row["status"] == "error"]
+    assert len(failed) == 2  # the other two had failed before, and are not tried again
+    assert all(row["cause"].startswith("NetworkError") for row in failed)
+    assert best_judged(found) is None

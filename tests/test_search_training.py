@@ -1,0 +1,221 @@
+"""Searches whose children are trained: the evaluator, its settings, and the untouched test data."""
+
+import json
+import math
+
+import pytest
+import torch
+from search_helpers import RandomSearch, small_space, tiny_data
+
+from nasworkbench import PPO, Recipe, Search, TrainingEvaluator, data
+from nasworkbench.data import Dataset
+from nasworkbench.errors import NetworkError, SettingsError, StoreError
+from nasworkbench.search.evaluators import REWARDS
+from nasworkbench.training import TrainingResult
+
+QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3, learning_rate=0.05)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits", train_size=64, validation_size=32)
+
+
+def evaluator_of(dataset, recipe=QUICK, **settings):
+    return TrainingEvaluator(dataset, recipe, cells=1, filters=4, **settings)
+
+
+@pytest.fixture
+def genotype():
+    return small_space().sample(1)
+
+
+# --- the evaluator ------------------------------------------------------------------------------
+
+
+def test_same_seed_same_reward_and_global_randomness_is_kept(digits, genotype):
+    evaluator = evaluator_of(digits)
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    first = evaluator(genotype, seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    again, other = evaluator(genotype, seed=5), evaluator(genotype, seed=6)
+    assert first.reward == again.reward
+    assert [e["loss"] for e in first.curves] == [e["loss"] for e in again.curves]
+    assert [e["loss"] for e in first.curves] != [e["loss"] for e in other.curves]
+
+
+def test_evaluation_says_what_was_measured(digits, genotype):
+    evaluator = evaluator_of(digits, Recipe(epochs=2, batch_size=32, bn_momentum=0.3))
+    found = evaluator(genotype, seed=1)
+    network = evaluator.build(genotype)
+    assert found.status == "ok"
+    assert found.cause is None
+    assert found.parameters == sum(p.numel() for p in network.parameters())
+    assert found.seconds > 0
+    assert len(found.curves) == 2
+    assert found.reward == found.curves[-1]["validation_accuracy"]
+    assert round(found.reward * 32) == pytest.approx(found.reward * 32)  # so many of 32 images
+    json.dumps(found.curves)
+
+
+def test_rewards():
+    def result(*accuracies):
+        history = [{"epoch": n, "validation_accuracy": a} for n, a in enumerate(accuracies)]
+        return TrainingResult("ok", None, history, accuracies[-1], 1.0, 0)
+
+    found = result(0.9, 0.1, 0.5, 0.2, 0.3, 0.4)
+    assert REWARDS["accuracy"](found) == 0.4
+    assert REWARDS["cubed"](found) == pytest.approx(0.5**3)  # the best of the last five
+    assert REWARDS["cubed"](result(None, 0.2)) == pytest.approx(0.2**3)
+
+
+def test_cubed_reward(digits, genotype):
+    plain, cubed = evaluator_of(digits), evaluator_of(digits, reward="cubed")
+    assert cubed(genotype, 3).reward == pytest.approx(plain(genotype, 3).reward ** 3)
+
+
+def test_time_out_and_divergence(digits, genotype):
+    slow = evaluator_of(digits, Recipe(epochs=10_000, time_limit=0.05, bn_momentum=0.3))
+    found = slow(genotype)
+    assert (found.reward, found.status) == (None, "timeout")
+    assert "time limit of 0.05 s" in found.cause
+    wild = evaluator_of(digits, Recipe(epochs=30, learning_rate=1e30, clip_norm=None))
+    found = wild(genotype)
+    assert (found.reward, found.status) == (None, "diverged")
+    assert found.cause
+
+
+def test_should_stop(digits, genotype):
+    found = evaluator_of(digits)(genotype, 0, lambda: True)
+    assert (found.reward, found.status) == (None, "stopped")
+
+
+def test_bad_settings(digits):
+    with pytest.raises(SettingsError, match="reward must be one of accuracy, cubed, got 'speed'"):
+        evaluator_of(digits, reward="speed")
+    with pytest.raises(SettingsError, match="device"):
+        evaluator_of(digits, device="cuda:99")
+
+
+def test_network_that_cannot_be_built_is_a_failed_trial(tmp_path, digits):
+    """The space may hold genotypes that cannot be built: the search goes on without them."""
+    evaluator = TrainingEvaluator(digits, QUICK, cells=1, filters=0)
+    with pytest.raises(NetworkError):
+        evaluator(small_space().sample(1))
+    space = small_space()
+    search = Search(space, RandomSearch(space), evaluator, tmp_path / "run")
+    search.run(2)
+    assert set(search.trials().status) == {"error"}
+    assert search.trials().cause.str.startswith("NetworkError").all()
+
+
+def test_with_recipe(digits):
+    evaluator = evaluator_of(digits)
+    other = evaluator.with_recipe(Recipe(epochs=3))
+    assert (evaluator.recipe.epochs, other.recipe.epochs) == (1, 3)
+    assert other.dataset is evaluator.dataset
+    assert other.settings() | {"recipe": 0} == evaluator.settings() | {"recipe": 0}
+
+
+# --- whole searches -----------------------------------------------------------------------------
+
+
+def test_search_is_resumed_from_its_folder_alone(tmp_path, digits):
+    space = small_space()
+
+    def make(folder):
+        controller = PPO(space, 1, batch_size=2, hidden=8)
+        evaluator = evaluator_of(digits, dropout=0.25, reward="cubed")
+        return Search(space, controller, evaluator, folder, seed=3)
+
+    whole, cut = make(tmp_path / "whole"), make(tmp_path / "cut")
+    whole.run(4)
+    cut.run(2)
+    resumed = Search.resume(tmp_path / "cut")
+    assert resumed.evaluator.settings() == cut.evaluator.settings()
+    assert resumed.evaluator.recipe == QUICK
+    assert resumed.evaluator.network == {"dropout": 0.25}
+    resumed.run(2)
+    columns = ["number", "key", "seed", "reward", "status", "parameters", "cached", "told_reward"]
+    assert resumed.trials()[columns].equals(whole.trials()[columns])
+    losses = [
+        [[epoch["loss"] for epoch in json.loads(c) or []] for c in search.trials().curves]
+        for search in (whole, resumed)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_resume_on_another_device(tmp_path, digits):
+    space = small_space()
+    Search(space, RandomSearch(space), evaluator_of(digits), tmp_path / "run")
+    assert Search.resume(tmp_path / "run", device="cpu").evaluator.device == "cpu"
+    with pytest.raises(SettingsError, match="cuda:99"):
+        Search.resume(tmp_path / "run", device="cuda:99")
+
+
+def test_evaluator_with_other_settings_is_refused(tmp_path, digits):
+    space = small_space()
+    Search(space, RandomSearch(space), evaluator_of(digits), tmp_path / "run")
+    with pytest.raises(StoreError, match=r"another evaluator: recipe is .*epochs.* there and"):
+        Search.resume(tmp_path / "run", evaluator_of(digits, Recipe(epochs=2)))
+    with pytest.raises(StoreError, match="another evaluator: dataset is"):
+        Search.resume(tmp_path / "run", evaluator_of(data.load("digits")))
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_search_never_touches_test_data(tmp_path, executor):
+    dataset = tiny_data()
+    with pytest.raises(AssertionError, match="touched"):
+        _ = dataset.test
+    space = small_space()
+    controller = PPO(space, 2, batch_size=2, hidden=8)
+    search = Search(space, controller, evaluator_of(dataset), tmp_path / "run")
+    search.run(3, executor)
+    frame = search.trials()
+    assert list(frame.status) == ["ok"] * 3, list(frame.cause)
+    assert all(0 <= reward <= 1 and math.isfinite(reward) for reward in frame.reward)
+    assert len(search.best(3)) >= 1
+
+
+def test_own_data_must_be_given_again(tmp_path):
+    space = small_space()
+    search = Search(space, RandomSearch(space), evaluator_of(tiny_data()), tmp_path / "run")
+    search.run(1)
+    with pytest.raises(
+        StoreError, match=r"your own data set 'custom:tiny@.*Pass the evaluator: Search\.resume"
+    ):
+        Search.resume(tmp_path / "run")
+    with pytest.raises(StoreError, match="another evaluator: dataset is"):
+        Search.resume(tmp_path / "run", evaluator_of(tiny_data(name="other")))
+    other = tiny_data()
+    images = other.train.images.clone()
+    images[0, 0, 0, 0] += 1
+    changed = Dataset.from_tensors("tiny", (images, other.train.labels), other.validation)
+    with pytest.raises(StoreError, match="another evaluator: dataset is"):
+        Search.resume(tmp_path / "run", evaluator_of(changed))
+    resumed = Search.resume(tmp_path / "run", evaluator_of(tiny_data()))
+    resumed.run(1)
+    assert resumed.finished == 2
+
+
+def test_stop_reaches_into_a_child(tmp_path, digits):
+    space = small_space()
+    endless = evaluator_of(digits, Recipe(epochs=100_000, batch_size=8))
+    search = Search(space, RandomSearch(space), endless, tmp_path / "run")
+    search.start(2)
+    while search.store.count() == 0:
+        assert search.running
+    search.stop()
+    search.result(5)
+    assert search.store.count("status = 'stopped'") == 1

@@ -18,9 +18,10 @@ from .controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Re
 from .data import Dataset, load
 from .drawing import draw
 from .errors import SettingsError, StoreError, listed
+from .executors import ProcessExecutor
 from .genotype import Genotype
 from .plots import draw_rewards, figure, reward_rows, save
-from .referee import Verdict, best_judged, retrain_best, verdict
+from .referee import Verdict, Work, best_judged, retrain_best, verdict
 from .search import Search, TrainingEvaluator
 from .spaces import CellSpace
 from .tiers import Tier
@@ -126,21 +127,16 @@ class Job:
     def run(self) -> Verdict:
         """Do what is left to do; returns the verdict. Ctrl-C leaves everything saved."""
         referee = self._referee()
-        for search in (self.search, referee):
-            left = self.tier.trials - search.finished
-            if left > 0:
-                search.run(left, "processes", self.tier.workers, self.progress)
+        store, tier = self.search.store, self.tier
+        searches = {"controller": self.search, "random": referee}
         evaluator: TrainingEvaluator = self.search.evaluator  # type: ignore[assignment]
-        store = self.search.store
-        retrain_best(
-            store,
-            {"controller": self.search, "random": referee},
-            evaluator.with_recipe(self.tier.final_recipe),
-            self.tier.top,
-            self.tier.seeds,
-            self.tier.workers,
-            self.progress,
-        )
+        work = Work(evaluator, evaluator.with_recipe(tier.final_recipe))
+        with ProcessExecutor(work, tier.workers, tier.time_limit) as executor:
+            for search in searches.values():
+                left = tier.trials - search.finished
+                if left > 0:
+                    search.run(left, executor, progress=self.progress)
+            retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
         found = verdict(store.retrainings(), type(self.search.controller).__name__)
         store.set_meta(verdict=found.to_dict())
         self.write(referee)

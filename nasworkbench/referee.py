@@ -14,9 +14,10 @@ from typing import Any
 import numpy
 from tqdm.auto import tqdm
 
-from .executors import Finished, InlineExecutor, ProcessExecutor
+from .executors import Executor, Finished
 from .genotype import Genotype
 from .search import Search, Store, TrainingEvaluator
+from .search.evaluators import Task
 from .search.progress import watched
 from .training import evaluate
 
@@ -61,13 +62,30 @@ class Retrain:
         }
 
 
+class Work:
+    """All that the workers of a main job do, so that they are started once.
+
+    ``work(genotype, seed)`` is a trial of a search, ``work(genotype, seed, True)`` a network of the
+    judgement.
+
+    Args:
+        evaluator: of the searches.
+        final: with the recipe of the final training.
+    """
+
+    def __init__(self, evaluator: TrainingEvaluator, final: TrainingEvaluator) -> None:
+        self.trial, self.judgement = Task(evaluator), Retrain(final)
+
+    def __call__(self, genotype: Genotype, seed: int, judged: bool = False) -> Any:
+        return self.judgement(genotype, seed) if judged else self.trial(genotype, seed)
+
+
 def retrain_best(
     store: Store,
     searches: dict[str, Search],
-    evaluator: TrainingEvaluator,
+    executor: Executor,
     top: int = 5,
     seeds: int = 3,
-    workers: int = 2,
     progress: bool | None = None,
 ) -> None:
     """Train the ``top`` best cells of each search again with each of ``seeds`` seeds.
@@ -77,10 +95,9 @@ def retrain_best(
     Args:
         store: where the results go: :meth:`Store.retrainings`.
         searches: by origin, ``controller`` and ``random``.
-        evaluator: how to train; see :class:`Retrain`.
+        executor: runs a :class:`Work`.
         top: cells of each search, the best by validation accuracy.
         seeds: trainings of each cell, with the seeds 0, 1, ...
-        workers: processes; 0 trains here, one by one.
         progress: show a bar; None: if somebody watches.
     """
     done = {(row["origin"], row["key"], row["seed"]) for row in store.retrainings()}
@@ -101,16 +118,12 @@ def retrain_best(
         measured = record.value or {"status": record.status, "cause": record.cause}
         store.retrained(row | {"genotype": trial.genotype.to_json()} | measured)
 
-    function = Retrain(evaluator)
-    with (
-        ProcessExecutor(function, workers) if workers else InlineExecutor(function) as executor,
-        tqdm(total=len(tasks), desc="judging", disable=not watched(progress)) as bar,
-    ):
+    with tqdm(total=len(tasks), desc="judging", disable=not watched(progress)) as bar:
         submitted = finished = 0
         while finished < len(tasks):
             while executor.free and submitted < len(tasks):
                 _, trial, seed = tasks[submitted]
-                executor.submit(submitted, trial.genotype, seed)
+                executor.submit(submitted, trial.genotype, seed, True)
                 submitted += 1
             for record in executor.wait():
                 keep(record)

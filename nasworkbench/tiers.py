@@ -75,9 +75,9 @@ class Tier:
 
 
 # A digit has 8 x 8 pixels and 957 siblings: no flips (a mirrored 5 is no 5), no crops, few steps,
-# and batch norm that follows them (see training.train). All numbers are this project's choice, made
-# so that the whole job fits into five minutes on two slow cores. One pass over the digits ranks cells
-# alike for two seeds (correlation 0.9), and like four passes do (Kendall tau 0.6).
+# and batch norm that follows them (see training.train). All numbers are this project's choice, so
+# that the whole job fits into five minutes on two slow cores. One pass over the digits ranks cells
+# alike for two seeds (correlation 0.9), and much like four passes (Kendall tau 0.6).
 _DIGITS = Recipe(
     epochs=1, batch_size=64, learning_rate=0.1, weight_decay=5e-4, bn_momentum=0.3, clip_norm=None
 )

@@ -61,7 +61,7 @@ def imports(name: str) -> list[tuple[str, str]]:
 
 
 def room(module: str) -> str:
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def test_every_room_has_a_floor():

@@ -8,9 +8,11 @@ import torch
 from search_helpers import RandomSearch, small_space, tiny_data
 
 from nasworkbench import Recipe, Search, TrainingEvaluator
+from nasworkbench.executors import InlineExecutor, ProcessExecutor
 from nasworkbench.referee import (
     Retrain,
     Verdict,
+    Work,
     best_judged,
     bootstrap_difference,
     retrain_best,
@@ -197,9 +199,10 @@ def cheap(genotype, seed):
     return (seed % 1000) / 1000
 
 
-def judged(searches, evaluator, **settings):
-    store = searches["controller"].store
-    retrain_best(store, searches, evaluator, progress=False, **settings)
+def judged(searches, evaluator, workers=0, **settings):
+    store, work = searches["controller"].store, Work(evaluator, evaluator)
+    with ProcessExecutor(work, workers) if workers else InlineExecutor(work) as executor:
+        retrain_best(store, searches, executor, progress=False, **settings)
     return store.retrainings()
 
 
@@ -227,7 +230,7 @@ def test_best_of_both_are_trained_with_every_seed(searches, workers):
 
 def test_what_is_there_is_not_trained_again(searches, monkeypatch):
     searches, evaluator = searches
-    first = judged(searches, evaluator, top=1, seeds=1, workers=0)
+    first = judged(searches, evaluator, top=1, seeds=1)
     assert len(first) == 2
     trained = []
     call = Retrain.__call__
@@ -240,26 +243,26 @@ def test_what_is_there_is_not_trained_again(searches, monkeypatch):
 
     monkeypatch.setattr(Retrain, "__call__", counted)
     with pytest.raises(KeyboardInterrupt):
-        judged(searches, evaluator, top=2, seeds=2, workers=0)
+        judged(searches, evaluator, top=2, seeds=2)
     assert len(searches["controller"].store.retrainings()) == 4
-    found = judged(searches, evaluator, top=2, seeds=2, workers=0)
+    found = judged(searches, evaluator, top=2, seeds=2)
     assert len(found) == 8
     assert len(trained) == 1 + 6  # the interrupted one twice, the first two never
     assert all(row in found for row in first)
-    judged(searches, evaluator, top=2, seeds=2, workers=0)
+    judged(searches, evaluator, top=2, seeds=2)
     assert len(trained) == 7
 
 
 def test_failures_are_stored(searches):
     searches, evaluator = searches
     late = evaluator.with_recipe(Recipe(epochs=1000, time_limit=1e-6))
-    found = judged(searches, late, top=1, seeds=1, workers=0)
+    found = judged(searches, late, top=1, seeds=1)
     assert {row["status"] for row in found} == {"timeout"}
     assert all(row["test"] is None and row["validation"] is None for row in found)
     assert all("time limit" in row["cause"] for row in found)
     assert verdict(found, "PPO").sentence.startswith("No verdict")
     unbuildable = TrainingEvaluator(evaluator.dataset, QUICK, cells=1, filters=0)
-    found = judged(searches, unbuildable, top=2, seeds=1, workers=0)
+    found = judged(searches, unbuildable, top=2, seeds=1)
     failed = [row for row in found if row["status"] == "error"]
     assert len(failed) == 2  # the other two had failed before, and are not tried again
     assert all(row["cause"].startswith("NetworkError") for row in failed)

@@ -41,6 +41,8 @@ class Loop:
                 for record in self.executor.wait(0.1):
                     self.finish(record)
         finally:
+            if self.running:
+                self.executor.stop()  # what still runs is worth nothing, and must not be met again
             for trial in self.running.values():
                 trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
                 self.ledger.store.ended(trial)

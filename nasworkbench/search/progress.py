@@ -71,4 +71,6 @@ def watched(show: bool | None) -> bool:
     if show is not None:
         return show
     wanted = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0"
-    return wanted and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    ipython = sys.modules.get("IPython")
+    notebook = ipython is not None and ipython.get_ipython() is not None
+    return wanted and (sys.stderr.isatty() or notebook)

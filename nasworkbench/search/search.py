@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +161,7 @@ class Search:
     def run(
         self,
         trials: int | None = None,
-        executor: str = "inline",
+        executor: str | Executor = "inline",
         workers: int = 2,
         progress: bool | None = None,
     ) -> None:
@@ -171,7 +171,9 @@ class Search:
 
         Args:
             trials: how many *more*; None: as many as the last call had left.
-            executor: ``inline`` (here, one by one; reproducible to the trial) or ``processes``.
+            executor: ``inline`` (here, one by one; reproducible to the trial) or ``processes``;
+                or an executor of your own, which is called with a genotype and a seed, gives an
+                :class:`Evaluation`, and serves several searches.
             workers: processes, one torch thread each.
             progress: show a bar; None: if somebody watches (a terminal or a notebook).
 
@@ -182,13 +184,13 @@ class Search:
         self._prepare(trials, executor, workers)
         self._run(trials, executor, workers, progress)
 
-    def _prepare(self, trials: int | None, executor: str, workers: int) -> None:
+    def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> None:
         """Refuse what cannot be run, before anything has been changed."""
         if self.running:
             raise SettingsError("this search is running already; stop() it or wait for result()")
         if trials is not None:
             whole("trials", trials)
-        if executor not in EXECUTORS:
+        if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
         self._failure = None
@@ -200,7 +202,9 @@ class Search:
         """Number of trials that have ended."""
         return self.ledger.finished
 
-    def _run(self, trials: int | None, executor: str, workers: int, progress: bool | None) -> None:
+    def _run(
+        self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
+    ) -> None:
         lock = FileLock(self.directory / "search.lock")
         try:
             lock.acquire(blocking=False)
@@ -234,14 +238,20 @@ class Search:
         title = type(self.controller).__name__
         return Progress(title, done, goal, best[0].reward if best else None, failed, show)
 
-    def _make_executor(self, executor: str, workers: int) -> Executor:
+    def _make_executor(
+        self, executor: str | Executor, workers: int
+    ) -> AbstractContextManager[Executor]:
+        if isinstance(executor, Executor):
+            return nullcontext(executor)  # who made it ends it
         if executor == "inline":
             return InlineExecutor(Task(self.evaluator, self._stopping.is_set))
         return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
 
     # --- running in a thread ------------------------------------------------------------------
 
-    def start(self, trials: int | None = None, executor: str = "inline", workers: int = 2) -> None:
+    def start(
+        self, trials: int | None = None, executor: str | Executor = "inline", workers: int = 2
+    ) -> None:
         """:meth:`run` in a thread, without a bar; see :meth:`result`.
 
         A program that ends stops it, as :meth:`stop` does.

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/overhead.py    # about two minutes
 
-Targets: importing at most 1.1 times `import torch`; import to a drawn cell at most 3 s; ask, decode,
-store and tell at most 2 % of a toy child's time; the main job's processes at most 3 GiB together.
+Targets: importing at most 1.1 times `import torch`; import to a drawn cell at most 3 s; ask,
+decode, store and tell at most 2 % of a toy child's time; the main job's processes at most 3 GiB
+together.
 """
 
 from __future__ import annotations

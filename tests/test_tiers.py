@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from nasworkbench import PPO, CellSpace, data, tiers
+from nasworkbench import data, tiers
 from nasworkbench.errors import SettingsError
 
 
@@ -30,21 +30,10 @@ def test_choice_by_argument_then_environment_then_laptop(monkeypatch):
 
 
 def test_the_papers_numbers():
-    """Facts: 20,000 children of N = 2, 20 epochs, PPO with its defaults, the 250 best retrained."""
+    """20,000 children of N = 2, 20 epochs, PPO as it is by default, the 250 best retrained."""
     paper = tiers.get("paper")
     assert (paper.trials, paper.cells, paper.top, paper.controller) == (20_000, 2, 250, {})
     assert (paper.recipe.epochs, paper.recipe.momentum, paper.recipe.crop) == (20, 0.9, "upsample")
-    assert PPO(CellSpace(), 0, **paper.controller).settings() | {"seed": 0} == {
-        "seed": 0,
-        "learning_rate": 0.00035,
-        "batch_size": 20,
-        "entropy_weight": 0.00001,
-        "baseline_decay": 0.95,
-        "whiten_advantages": False,
-        "hidden": 100,
-        "clip": 0.2,
-        "epochs": 4,
-    }
     gpu = tiers.get("gpu")
     assert (gpu.data, gpu.cells, gpu.filters, gpu.recipe.epochs) == ("cifar10", 2, 32, 20)
 

@@ -8,6 +8,7 @@ scikit-learn are imported where they are used: loading the digits should not wai
 from __future__ import annotations
 
 import importlib.util
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +22,36 @@ from .splits import AnySplit, Split
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
-class Source:
+class Source(ABC):
     """One data set by name. Subclasses fill in where it may be and how it is read."""
 
     name: str
     summary: str
     how_to_get: str
-    held_out: int | None = (
-        None  # training images for validation if there are no others; None: a tenth
-    )
+    #: training images for validation if the set has none of its own; None: a tenth
+    held_out: int | None = None
     stratified = False  # whether they are chosen with equal shares of the classes
     image_size: int | None = None  # None: the images come in one size of their own
 
+    @abstractmethod
     def places(self, root: Path) -> list[Path]:
         """Where to look, best first."""
-        raise NotImplementedError
 
     def present(self, place: Path) -> bool:
         """Whether the set is at this place, whole or not."""
         return place.exists()
 
+    @abstractmethod
     def class_names(self, place: Path) -> tuple[str, ...]:
         """The classes, in the order of the labels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, place: Path, part: str) -> AnySplit:
         """The ``train`` or the ``test`` part.
 
         Raises:
             DataError: a missing, empty or torn file, by name.
         """
-        raise NotImplementedError
 
     def read_validation(self, place: Path) -> AnySplit | None:
         """The set's own validation part; ``None``: some of ``train`` is to be held out."""

@@ -13,7 +13,7 @@ from torch import nn
 from nasworkbench.errors import NetworkError
 from nasworkbench.genotype import OPERATIONS
 from nasworkbench.networks import State, build_operation, drop_path, keep_probability
-from nasworkbench.networks.operations import FactorizedReduction
+from nasworkbench.networks.operations import FactorizedReduction, Pointwise, conv
 
 NORM = partial(nn.BatchNorm2d, momentum=0.1, eps=1e-5)
 
@@ -196,3 +196,21 @@ def test_drop_path_schedules():
 def test_drop_path_out_of_range(progress, keep, message):
     with pytest.raises(NetworkError, match=message):
         keep_probability(progress, keep)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_pointwise_is_the_convolution(stride, layout):
+    """The matrix product gives torch's convolution and its gradients, in its memory format."""
+    torch.manual_seed(0)
+    ours = conv(6, 4, 1, stride).double()
+    assert isinstance(ours, Pointwise)
+    theirs = nn.Conv2d(6, 4, 1, stride, bias=False).double()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(3, 6, 7, 5, dtype=torch.float64).to(memory_format=layout)
+    found, expected = ours(images), theirs(images)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=layout)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)

@@ -130,6 +130,21 @@ class FactorizedReduction(nn.Module):
         return self.norm(result)
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution, on a CPU computed as the matrix product that it is.
+
+    In the channels-last format a map lies in memory as a matrix of pixels by channels. For the
+    small maps of a search torch's matrix product takes half the time of its convolution.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not (images.is_cpu and images.is_contiguous(memory_format=torch.channels_last)):
+            return super().forward(images)
+        rows, columns = self.stride
+        pixels = images[:, :, ::rows, ::columns].permute(0, 2, 3, 1)
+        return F.linear(pixels, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
 def conv(
     channels: int,
     filters: int,
@@ -143,7 +158,8 @@ def conv(
     A flat kernel strides along its own axis only: 1x7 then 7x1 at stride 2 halve one side each.
     """
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
-    return nn.Conv2d(
+    kind = Pointwise if height == width == groups == 1 else nn.Conv2d
+    return kind(
         channels,
         filters,
         (height, width),

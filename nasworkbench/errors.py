@@ -37,6 +37,10 @@ class SettingsError(WorkbenchError):
     """A setting outside its range: a recipe, a controller, an executor or a tier."""
 
 
+class TableError(WorkbenchError):
+    """A table that is unknown, damaged or of another space, or a key that is not in it."""
+
+
 class StoreError(WorkbenchError):
     """A run folder that is taken, damaged, locked, or belongs to another search."""
 

@@ -12,13 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy
-from tqdm.auto import tqdm
-
-from .executors import Executor, Finished
+from .executors import Executor, Finished, run_all
 from .genotype import Genotype
 from .search import Search, Store, TrainingEvaluator
 from .search.evaluators import Task
-from .search.progress import watched
 from .training import evaluate
 
 ORIGINS = ("controller", "random")
@@ -118,17 +115,8 @@ def retrain_best(
         measured = record.value or {"status": record.status, "cause": record.cause}
         store.retrained(row | {"genotype": trial.genotype.to_json()} | measured)
 
-    with tqdm(total=len(tasks), desc="judging", disable=not watched(progress)) as bar:
-        submitted = finished = 0
-        while finished < len(tasks):
-            while executor.free and submitted < len(tasks):
-                _, trial, seed = tasks[submitted]
-                executor.submit(submitted, trial.genotype, seed, True)
-                submitted += 1
-            for record in executor.wait():
-                keep(record)
-                finished += 1
-                bar.update()
+    arguments = [(trial.genotype, seed, True) for _, trial, seed in tasks]
+    run_all(executor, arguments, keep, "judging", progress)
 
 
 def bootstrap_means(

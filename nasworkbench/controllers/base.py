@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SettingsError, WorkbenchError
-from ..spaces import CellSpace
+from ..spaces import Space
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Controller(ABC):
     proposals; :meth:`state_dict` and :meth:`load_state_dict` carry that through a restart.
     """
 
-    def __init__(self, space: CellSpace, seed: int) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = whole("seed", seed, least=0, most=2**63 - 1)  # what torch's generator takes
         self.asked = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 
-from ..spaces import CellSpace
+from ..spaces import Space
 from .base import Controller, Outcome, number, whole
 
 
@@ -30,7 +30,7 @@ class RegularizedEvolution(Controller):
 
     def __init__(
         self,
-        space: CellSpace,
+        space: Space,
         seed: int = 0,
         *,
         population: int = 100,

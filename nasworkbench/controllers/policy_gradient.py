@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingsError, WorkbenchError
-from ..spaces import CellSpace
+from ..spaces import Space
 from .base import Controller, Outcome, Proposal, number, whole
 from .policy import LSTMPolicy, one_thread
 
@@ -45,7 +45,7 @@ class PolicyGradient(Controller):
 
     def __init__(
         self,
-        space: CellSpace,
+        space: Space,
         seed: int = 0,
         *,
         learning_rate: float = 0.00035,

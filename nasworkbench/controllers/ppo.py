@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..spaces import CellSpace
+from ..spaces import Space
 from .base import number, whole
 from .policy_gradient import PolicyGradient
 
@@ -40,7 +40,7 @@ class PPO(PolicyGradient):
     """
 
     def __init__(
-        self, space: CellSpace, seed: int = 0, *, clip: float = 0.2, epochs: int = 4, **others: Any
+        self, space: Space, seed: int = 0, *, clip: float = 0.2, epochs: int = 4, **others: Any
     ) -> None:
         super().__init__(space, seed, **others)
         self.clip = number("clip", clip, 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 
-from ..spaces import CellSpace
+from ..spaces import Space
 from .base import Controller, Outcome
 
 
@@ -18,7 +18,7 @@ class RandomSearch(Controller):
     Uniform over *strings*: a cell that many strings describe is drawn more often than another.
     """
 
-    def __init__(self, space: CellSpace, seed: int = 0) -> None:
+    def __init__(self, space: Space, seed: int = 0) -> None:
         super().__init__(space, seed)
         self.generator = numpy.random.default_rng(self.seed)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any, Self
 
 from tqdm.auto import tqdm
 
+from ..executors.queue import watched
 from .store import Trial
 
 
@@ -63,14 +63,3 @@ class Progress:
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
-
-
-def watched(show: bool | None) -> bool:
-    """Whether to show a bar: ``show`` itself; None: in a terminal or a notebook, unless the
-    environment variable NASWORKBENCH_PROGRESS is 0."""
-    if show is not None:
-        return show
-    wanted = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0"
-    ipython = sys.modules.get("IPython")
-    notebook = ipython is not None and ipython.get_ipython() is not None
-    return wanted and (sys.stderr.isatty() or notebook)

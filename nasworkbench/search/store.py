@@ -25,7 +25,7 @@ import torch
 
 from ..controllers import Proposal
 from ..errors import StoreError, WorkbenchError
-from ..spaces import CellSpace
+from ..spaces import Space
 from .opening import damaged, opened
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Store:
         StoreError: no such file, a damaged one, or one of another format.
     """
 
-    def __init__(self, directory: str | Path, space: CellSpace | None = None) -> None:
+    def __init__(self, directory: str | Path, space: Space | None = None) -> None:
         self.path = Path(directory) / FILE
         self.space = space
         if not self.path.is_file():

@@ -1,44 +1,19 @@
-"""The NASNet search space: two cells, each a short list of decisions per block.
-
-A space turns a string of tokens (one whole number per decision) into a genotype and back. A
-controller sees only ``decisions``, how many there are and how many choices each has, so that the
-same controller searches any space.
-"""
+"""The NASNet search space: two cells, each a short list of decisions per block."""
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy
-
 from ..errors import SpaceError, listed
 from ..genotype import COMBINATIONS, NASNET_OPERATIONS, OPERATIONS, Block, Cell, Genotype
+from .base import Decision, Space, Tokens
 
 ROLES = ("normal", "reduction")
 
 
-@dataclass(frozen=True)
-class Decision:
-    """One softmax of the controller: what is decided, where, and between what."""
-
-    name: str  #: e.g. ``normal block 2 left operation``
-    cell: str  #: ``normal`` or ``reduction``
-    block: int  #: from 0
-    kind: str  #: ``hidden_state``, ``operation`` or ``combination``
-    options: tuple[str, ...]  #: what each token stands for
-
-    @property
-    def choices(self) -> int:
-        """Number of tokens to choose from."""
-        return len(self.options)
-
-
-class CellSpace:
+class CellSpace(Space):
     """Genotypes of ``blocks`` blocks per cell over a set of operations (NASNet paper, section 3).
 
     Every block asks five decisions, in the paper's order: two hidden states, two operations, how
@@ -50,6 +25,8 @@ class CellSpace:
         operations: a subset of :data:`nasworkbench.genotype.OPERATIONS`, in any order.
         combinations: ``add``, ``concat`` or both. With one of them its decision has one choice.
         inputs: hidden states that a cell is given (2).
+        tied: the reduction cell is the normal cell, and only one cell is decided. Not in the paper:
+            it squares down a space until it can be enumerated.
 
     Raises:
         SpaceError: no blocks, no operations, unknown or repeated names.
@@ -61,12 +38,16 @@ class CellSpace:
         operations: Sequence[str] = NASNET_OPERATIONS,
         combinations: Sequence[str] = COMBINATIONS,
         inputs: int = 2,
+        tied: bool = False,
     ) -> None:
         for what, value in (("blocks", blocks), ("inputs", inputs)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise SpaceError(f"{what} must be a whole number from 1, got {value!r}")
+        if not isinstance(tied, bool):
+            raise SpaceError(f"tied must be True or False, got {tied!r}")
         self.blocks = blocks
         self.inputs = inputs
+        self.tied = tied
         self.operations = _names("operations", operations, OPERATIONS)
         self.combinations = _names("combinations", combinations, COMBINATIONS)
 
@@ -74,7 +55,7 @@ class CellSpace:
     def decisions(self) -> tuple[Decision, ...]:
         """All decisions in the order in which a controller makes them."""
         decisions = []
-        for role in ROLES:
+        for role in ("both",) if self.tied else ROLES:
             for block in range(self.blocks):
                 states = tuple(str(state) for state in range(self.inputs + block))
                 for name, kind, options in (
@@ -88,53 +69,13 @@ class CellSpace:
                     decisions.append(Decision(title, role, block, kind, options))
         return tuple(decisions)
 
-    @cached_property
-    def size(self) -> int:
-        """Exact number of token strings (many strings are one cell: see ``Genotype.key``)."""
-        return math.prod(decision.choices for decision in self.decisions)
-
-    def sample_tokens(self, generator: numpy.random.Generator | int) -> tuple[int, ...]:
-        """Tokens drawn uniformly, decision by decision (the paper's random search)."""
-        generator = numpy.random.default_rng(generator)
-        return tuple(generator.integers([d.choices for d in self.decisions]).tolist())
-
-    def sample(self, generator: numpy.random.Generator | int) -> Genotype:
-        """A genotype drawn uniformly over token strings; ``generator`` may be a seed."""
-        return self.decode(self.sample_tokens(generator))
-
     def decode(self, tokens: Sequence[int]) -> Genotype:
-        """The genotype that a string of tokens stands for.
-
-        Raises:
-            SpaceError: as :meth:`check`.
-        """
         tokens = self.check(tokens)
+        if self.tied:
+            cell = self._decode_cell(tokens)
+            return Genotype(cell, cell)
         step = 5 * self.blocks
         return Genotype(self._decode_cell(tokens[:step]), self._decode_cell(tokens[step:]))
-
-    def check(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """The tokens as plain whole numbers, if they are a string of this space.
-
-        Raises:
-            SpaceError: a wrong number of tokens, or a token that is no choice of its decision.
-        """
-        if len(tokens) != len(self.decisions):
-            raise SpaceError(
-                f"this space takes one token per decision, {len(self.decisions)}; got {len(tokens)}"
-            )
-        numbers = []
-        for decision, token in zip(self.decisions, tokens, strict=True):
-            try:
-                number = operator.index(token)  # numpy's and torch's whole numbers too
-            except TypeError:
-                number = -1
-            if not 0 <= number < decision.choices:
-                raise SpaceError(
-                    f"{decision.name}: token {token!r} is out of range; it has the choices "
-                    f"0 to {decision.choices - 1} ({listed(decision.options)})"
-                )
-            numbers.append(number)
-        return tuple(numbers)
 
     def _decode_cell(self, tokens: Sequence[int]) -> Cell:
         blocks = []
@@ -151,14 +92,13 @@ class CellSpace:
             )
         return Cell(tuple(blocks), inputs=self.inputs)
 
-    def encode(self, genotype: Genotype) -> tuple[int, ...]:
-        """The string of tokens that decodes to this genotype.
-
-        Raises:
-            SpaceError: the genotype is not in this space; the message names cell, block and side.
-        """
+    def encode(self, genotype: Genotype) -> Tokens:
         tokens: list[int] = []
-        for role, cell in genotype.cells:
+        if self.tied and genotype.normal != genotype.reduction:
+            raise SpaceError(
+                "the two cells differ; in this space (tied) the reduction cell is the normal cell"
+            )
+        for role, cell in genotype.cells[:1] if self.tied else genotype.cells:
             if cell.inputs != self.inputs or len(cell.blocks) != self.blocks:
                 raise SpaceError(
                     f"{role} cell: has {len(cell.blocks)} blocks and {cell.inputs} inputs; this "
@@ -186,12 +126,14 @@ class CellSpace:
             "operations": list(self.operations),
             "combinations": list(self.combinations),
             "inputs": self.inputs,
+            **({"tied": True} if self.tied else {}),  # searches stored before it was known resume
         }
 
     def __repr__(self) -> str:
         return (
             f"CellSpace(blocks={self.blocks}, {len(self.operations)} operations, "
-            f"{'/'.join(self.combinations)}): {len(self.decisions)} decisions, "
+            f"{'/'.join(self.combinations)}{', tied' if self.tied else ''}): "
+            f"{len(self.decisions)} decisions, "
             f"{self.size:.3g} strings"
         )
 

@@ -1,0 +1,184 @@
+"""A table: every architecture of a space, really trained once, so that a reward costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from numpy.typing import NDArray
+
+from ..errors import TableError
+from ..spaces import Space
+
+if TYPE_CHECKING:
+    import pandas
+
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Table:
+    """Validation and test accuracies of many architectures, by canonical key.
+
+    A search sees the validation accuracies; the test accuracies are read when :attr:`test` is first
+    used, to judge by.
+
+    Args:
+        name: of the table.
+        space: whose strings decode to the architectures.
+        tokens: (n, decisions), a string of each architecture.
+        keys: n canonical keys.
+        validation: (n, seeds), accuracies from 0 to 1.
+        read_test: called once, gives (n, seeds).
+        columns: further measurements by name: (n,) or (n, seeds), for example ``parameters``,
+            ``mult_adds`` and ``seconds``.
+        info: where the numbers come from, ready for JSON.
+
+    Raises:
+        TableError: shapes that do not fit, doubled keys, accuracies that are not from 0 to 1, or
+            tokens of another space.
+    """
+
+    name: str
+    space: Space
+    tokens: Numbers
+    keys: tuple[str, ...]
+    validation: Numbers
+    read_test: Callable[[], Numbers]
+    columns: Mapping[str, Numbers] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.keys)
+        if n == 0:
+            raise TableError(f"table {self.name}: it has no rows")
+        if self.tokens.shape != (n, len(self.space.decisions)):
+            raise TableError(
+                f"table {self.name}: its strings are of another space: {self.tokens.shape} tokens "
+                f"for {n} keys and {len(self.space.decisions)} decisions"
+            )
+        choices = numpy.array([decision.choices for decision in self.space.decisions])
+        wrong = numpy.flatnonzero(((self.tokens < 0) | (self.tokens >= choices)).any(1))
+        if len(wrong):
+            raise TableError(
+                f"table {self.name}, row {wrong[0]}: the tokens {self.tokens[wrong[0]].tolist()} "
+                f"are no string of {self.space!r}"
+            )
+        if len(self._rows) != n:
+            doubled = next(key for place, key in enumerate(self.keys) if self._rows[key] != place)
+            raise TableError(f"table {self.name}: the key {doubled} stands there twice")
+        self._check_accuracies("validation", self.validation)
+        for name, column in self.columns.items():
+            if len(column) != n:
+                raise TableError(f"table {self.name}: {name} has {len(column)} rows for {n} keys")
+
+    def _check_accuracies(self, name: str, values: Numbers) -> None:
+        seeds = values.shape[1] if values.ndim == 2 else 0
+        if values.ndim != 2 or len(values) != len(self.keys) or seeds < 1:
+            raise TableError(
+                f"table {self.name}: {name} must have a row for each of the {len(self.keys)} keys "
+                f"and a column for each seed, got the shape {values.shape}"
+            )
+        wrong = numpy.flatnonzero(~((values >= 0) & (values <= 1)).all(1))  # NaN is wrong too
+        if len(wrong):
+            raise TableError(
+                f"table {self.name}, key {self.keys[wrong[0]]}: the {name} accuracies "
+                f"{values[wrong[0]].tolist()} must be numbers from 0 to 1"
+            )
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {key: row for row, key in enumerate(self.keys)}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def row(self, key: str) -> int:
+        """The row of an architecture, from 0.
+
+        Raises:
+            TableError: it is not in the table.
+        """
+        try:
+            return self._rows[key]
+        except KeyError:
+            raise TableError(
+                f"the architecture with key {key!r} is not among the {len(self)} of the table "
+                f"{self.name!r}. It holds architectures of {self.space!r}: search that space"
+                + ("" if self.complete else "; it is incomplete: take missing='fail'")
+            ) from None
+
+    def genotype(self, row: int) -> Any:
+        """The architecture of a row, as the space decodes it."""
+        return self.space.decode(self.tokens[row].tolist())
+
+    @property
+    def seeds(self) -> int:
+        """Trainings of each architecture."""
+        return self.validation.shape[1]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every architecture of the space is in it, as its source says."""
+        return bool(self.info.get("complete", False))
+
+    @cached_property
+    def test(self) -> Numbers:
+        """(n, seeds): test accuracies. A search never touches them.
+
+        Raises:
+            TableError: as for the validation accuracies.
+        """
+        values = self.read_test()
+        self._check_accuracies("test", values)
+        return values
+
+    @cached_property
+    def mean_validation(self) -> Numbers:
+        """(n,): over the seeds; what a search is rewarded with."""
+        return self.validation.mean(1)
+
+    @cached_property
+    def mean_test(self) -> Numbers:
+        """(n,): over the seeds; what a search is judged by."""
+        return self.test.mean(1)
+
+    @cached_property
+    def ranks(self) -> Numbers:
+        """(n,): by mean validation accuracy; 1 is the best, and equals share the best rank."""
+        ordered = numpy.sort(-self.mean_validation)
+        return 1 + numpy.searchsorted(ordered, -self.mean_validation)
+
+    def best(self, count: int = 1) -> list[int]:
+        """The rows of the highest mean validation accuracies, best first."""
+        return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
+
+    def frame(self, test: bool = False) -> pandas.DataFrame:
+        """A row an architecture: key, validation accuracy (mean over the seeds), rank, columns.
+
+        Args:
+            test: reveal the mean test accuracy too.
+        """
+        import pandas
+
+        found: dict[str, Sequence[Any] | Numbers] = {
+            "key": self.keys,
+            "validation": self.mean_validation,
+            "rank": self.ranks,
+        }
+        for name, column in self.columns.items():
+            found[name] = column if column.ndim == 1 else column.mean(1)
+        if test:
+            found["test"] = self.mean_test
+        return pandas.DataFrame(found)
+
+    def __repr__(self) -> str:
+        lasts = "s" if self.seeds > 1 else ""
+        share = "" if self.complete else " (not all of its space)"
+        return f"Table {self.name!r}: {len(self):,} architectures{share}, {self.seeds} seed{lasts}"

@@ -12,7 +12,7 @@ from typing import Any
 _HOMES = {
     "errors": ("WorkbenchError",),
     "genotype": ("NASNET_OPERATIONS", "OPERATIONS", "Block", "Cell", "Genotype"),
-    "spaces": ("CellSpace",),
+    "spaces": ("CellSpace", "GraphSpace"),
     "drawing": ("Drawing", "draw"),
     "networks": ("CellNetwork", "profile"),
     "controllers": (
@@ -24,9 +24,10 @@ _HOMES = {
         "RegularizedEvolution",
     ),
     "training": ("Recipe", "evaluate", "train"),
-    "search": ("Evaluation", "Search", "TrainingEvaluator"),
+    "referee": ("compare",),
+    "search": ("Evaluation", "Search", "TableEvaluator", "TrainingEvaluator"),
 }
-_MODULES = ("data", "dialects", "plots", "report", "tiers", "zoo")
+_MODULES = ("data", "dialects", "plots", "report", "tables", "tiers", "zoo")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [*_HOME_OF, *_MODULES]

@@ -8,28 +8,48 @@ from typing import Any
 
 import numpy
 
+from ..errors import SettingsError
 from ..spaces import Space
 from .base import Controller, Outcome
 
+OVER = ("strings", "classes")
+
 
 class RandomSearch(Controller):
-    """Draws token strings uniformly and learns nothing.
+    """Draws uniformly and learns nothing.
 
-    Uniform over *strings*: a cell that many strings describe is drawn more often than another.
+    Args:
+        space: what to search.
+        seed: of all draws.
+        over: ``strings`` (the paper's: a cell that many strings describe is drawn more often than
+            another) or ``classes`` (every different cell is drawn as often; the space must be small
+            enough to be enumerated).
+
+    Raises:
+        SettingsError: another word for ``over``.
+        SpaceError: ``classes`` of a space with more than a million strings.
     """
 
-    def __init__(self, space: Space, seed: int = 0) -> None:
+    def __init__(self, space: Space, seed: int = 0, *, over: str = "strings") -> None:
         super().__init__(space, seed)
+        if over not in OVER:
+            raise SettingsError(f"over must be 'strings' or 'classes', got {over!r}")
+        self.over = over
+        self.classes = space.classes.tokens if over == "classes" else ()
         self.generator = numpy.random.default_rng(self.seed)
 
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        return [(self.space.sample_tokens(self.generator), ()) for _ in range(count)]
+        if self.over == "strings":
+            return [(self.space.sample_tokens(self.generator), ()) for _ in range(count)]
+        drawn = self.generator.integers(len(self.classes), size=count)
+        return [(self.classes[place], ()) for place in drawn]
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Rewards change nothing here."""
 
     def settings(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        classes = {"over": self.over} if self.over != "strings" else {}
+        return {"seed": self.seed, **classes}
 
     def state_dict(self) -> dict[str, Any]:
         generator = json.dumps(self.generator.bit_generator.state)

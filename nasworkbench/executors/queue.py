@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from ..errors import SettingsError
 from .base import Executor, Finished
 
 
@@ -30,6 +31,10 @@ def run_all(
         title: of the bar, which is shown as :func:`watched` says.
         progress: see :func:`watched`.
         done: tasks of the same work that were finished earlier, for the bar.
+
+    Raises:
+        SettingsError: the executor takes no task, since it has been stopped.
+        Whatever ``keep`` raises: the rest is not run.
     """
     total = done + len(tasks)
     with tqdm(
@@ -41,6 +46,8 @@ def run_all(
             while executor.free and submitted < len(tasks):
                 executor.submit(submitted, *tasks[submitted])
                 submitted += 1
+            if submitted == finished:  # nothing runs: to wait would be to wait for ever
+                raise SettingsError("this executor has been stopped; make a new one")
             for record in executor.wait():
                 keep(record)
                 finished += 1

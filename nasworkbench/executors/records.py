@@ -6,6 +6,7 @@ line, which the next one cuts off; everything before it is kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from ..errors import StoreError
+
+START = b'{"work": '  # every file of results begins so
 
 
 class Records:
@@ -24,36 +27,44 @@ class Records:
         work: what is being done, ready for JSON. Results of other work are not mixed in.
 
     Raises:
-        StoreError: the file is damaged, holds other work, is in use by another process, or cannot
-            be written.
+        StoreError: the file is damaged, holds other work, is open already (in another process or
+            in this one), or cannot be read or written.
     """
 
     def __init__(self, path: str | Path, work: dict[str, Any]) -> None:
         self.path = Path(path)
         self.work: dict[str, Any] = json.loads(json.dumps(work))  # as it is read: tuples are lists
         self.results: dict[str, Any] = {}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(str(self.path) + ".lock")
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise StoreError(f"another process is writing to {self.path}") from None
-        except OSError as error:
-            raise StoreError(f"cannot write to {self.path}: {error}") from None
-        try:
-            end = self._read()
-            self._file = self.path.open("r+b" if self.path.exists() else "wb")
-            self._file.truncate(end)
-            self._file.seek(end)
+        with contextlib.ExitStack() as opened:  # closes what is open if anything below fails
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                lock = FileLock(str(self.path) + ".lock")
+                opened.enter_context(lock.acquire(blocking=False))
+                data = self.path.read_bytes() if self.path.exists() else b""
+                end = self._read(data)
+                mode = "r+b" if data else "wb"
+                # without a buffer, closing the file never writes what could not be written before
+                self._file = opened.enter_context(self.path.open(mode, buffering=0))
+                self._file.truncate(end)
+                self._file.seek(end)
+            except Timeout:
+                raise StoreError(
+                    f"{self.path} is being written to, by another process or by this one: wait "
+                    "until that has ended, or choose another folder"
+                ) from None
+            except OSError as error:
+                raise self._unwritable(error) from None
             if end == 0:
                 self._write({"work": self.work})
-        except BaseException:
-            self._lock.release()
-            raise
+            self._open = opened.pop_all()
 
-    def _read(self) -> int:
+    def _read(self, data: bytes) -> int:
         """Take in what the file holds; returns where its last whole line ends."""
-        data = self.path.read_bytes() if self.path.exists() else b""
+        if not data.startswith(START[: len(data)]):
+            raise StoreError(
+                f"{self.path} is no file of results, or its first line is damaged. It was left as "
+                "it is: choose another folder"
+            )
         end = data.rfind(b"\n") + 1
         for number, line in enumerate(data[:end].splitlines()):
             try:
@@ -62,10 +73,11 @@ class Records:
                     self._check(record["work"])
                 else:
                     self.results[record["name"]] = record["result"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                advice = "restore it from a copy, " + ("delete that line, " if number else "")
                 raise StoreError(
-                    f"{self.path}, line {number + 1}, is damaged ({error}). It was left as it is: "
-                    "restore it from a copy, delete that line, or choose another folder"
+                    f"{self.path}, line {number + 1}, is damaged ({type(error).__name__}: {error})."
+                    f" It was left as it is: {advice}or choose another folder"
                 ) from None
         return end
 
@@ -79,18 +91,35 @@ class Records:
                 f"there and {self.work.get(name)!r:.200} here. Choose another folder"
             )
 
-    def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())  # a result took minutes; a power cut must not take it back
+    def _write(self, record: dict[str, Any]) -> Any:
+        """Append a line; returns the record as it will be read."""
+        line = json.dumps(record).encode() + b"\n"
+        end = self._file.tell()
+        try:
+            written = 0
+            while written < len(line):  # a disk that fills up takes a part, then none
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())  # results took minutes; a power cut must not take them
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # else the next process cuts the half line off
+                self._file.truncate(end)
+                self._file.seek(end)
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from None
+            raise
+        return json.loads(line)
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot read and write {self.path}: {error}")
 
     def add(self, name: str, result: Any) -> None:
-        """Keep one result, ready for JSON; it is on the disk when this returns."""
-        try:
-            self._write({"name": name, "result": result})
-        except OSError as error:
-            raise StoreError(f"cannot write to {self.path}: {error}") from None
-        self.results[name] = result
+        """Keep one result, ready for JSON; it is on the disk when this returns. A second result
+        with the same name takes the place of the first.
+
+        Raises:
+            StoreError: it cannot be written (a full disk); what was kept before stays.
+        """
+        self.results[name] = self._write({"name": name, "result": result})["result"]
 
     def __contains__(self, name: str) -> bool:
         return name in self.results
@@ -102,5 +131,4 @@ class Records:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
-        self._lock.release()
+        self._open.close()

@@ -10,20 +10,24 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from .. import tables
 from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
 from ..data import load
 from ..data.dataset import OWN
 from ..errors import SettingsError, StoreError
-from ..spaces import CellSpace
+from ..spaces import CellSpace, GraphSpace
 from ..training import Recipe
 from .evaluators import TrainingEvaluator
+from .table_evaluator import TableEvaluator
 
 CLASSES: dict[str, type] = {
     "CellSpace": CellSpace,
+    "GraphSpace": GraphSpace,
     "PPO": PPO,
     "RandomSearch": RandomSearch,
     "Reinforce": Reinforce,
     "RegularizedEvolution": RegularizedEvolution,
+    "TableEvaluator": TableEvaluator,
     "TrainingEvaluator": TrainingEvaluator,
 }
 
@@ -76,9 +80,12 @@ def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
     Raises:
         StoreError: an evaluator, or a data set, that the library cannot make by itself.
         DataError: the data set is not on this machine.
+        TableError: the table cannot be read.
     """
     cls = _class(record, "evaluator")
     settings = dict(record["settings"])
+    if cls is TableEvaluator:  # it has no device
+        return _built(record, "evaluator", _table_evaluator, **settings)
     if device is not None:
         settings["device"] = device
     data, recipe = settings.pop("dataset", None), settings.pop("recipe", None)
@@ -93,6 +100,22 @@ def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
     return _built(
         record, "evaluator", cls, dataset, _built(record, "recipe", Recipe, **recipe), **settings
     )
+
+
+def _table_evaluator(table: str, digest: str, **settings: Any) -> TableEvaluator:
+    advice = "Pass the evaluator: Search.resume(directory, evaluator=TableEvaluator(...))"
+    if table not in tables.names():
+        raise StoreError(
+            f"this search used your own table {table!r}, which the library cannot load. {advice}"
+        )
+    found = tables.load(table)
+    if found.digest != digest:
+        raise StoreError(
+            f"the library's table {table!r} is not the one that this search was started on (digest "
+            f"{digest} there, {found.digest} here). If it has changed, its rewards cannot be "
+            f"mixed: start a new search. If that was your own table of this name: {advice}"
+        )
+    return TableEvaluator(found, **settings)
 
 
 def _built(

@@ -2,5 +2,22 @@
 
 from .base import Classes, Decision, Space
 from .cell_space import CellSpace
+from .graph_space import (
+    GRAPH_OPERATIONS,
+    PROTEINS_OPERATIONS,
+    WIRINGS,
+    GraphArchitecture,
+    GraphSpace,
+)
 
-__all__ = ["CellSpace", "Classes", "Decision", "Space"]
+__all__ = [
+    "GRAPH_OPERATIONS",
+    "PROTEINS_OPERATIONS",
+    "WIRINGS",
+    "CellSpace",
+    "Classes",
+    "Decision",
+    "GraphArchitecture",
+    "GraphSpace",
+    "Space",
+]

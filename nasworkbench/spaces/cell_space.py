@@ -93,6 +93,8 @@ class CellSpace(Space):
         return Cell(tuple(blocks), inputs=self.inputs)
 
     def encode(self, genotype: Genotype) -> Tokens:
+        if not isinstance(genotype, Genotype):
+            raise SpaceError(f"a CellSpace holds genotypes of two cells, got {genotype!r:.80}")
         tokens: list[int] = []
         if self.tied and genotype.normal != genotype.reduction:
             raise SpaceError(
@@ -133,8 +135,7 @@ class CellSpace(Space):
         return (
             f"CellSpace(blocks={self.blocks}, {len(self.operations)} operations, "
             f"{'/'.join(self.combinations)}{', tied' if self.tied else ''}): "
-            f"{len(self.decisions)} decisions, "
-            f"{self.size:.3g} strings"
+            f"{len(self.decisions)} decisions, {self.size:.3g} strings"
         )
 
 

@@ -6,17 +6,23 @@
 
 from .building import build
 from .files import read, save
+from .graphs import GRAPH_TABLES, load_graph_table
+from .loading import load, names
 from .plans import PLANS, Plan, TableChild
 from .reliability import Reliability, reliability
 from .table import Table
 
 __all__ = [
+    "GRAPH_TABLES",
     "PLANS",
     "Plan",
     "Reliability",
     "Table",
     "TableChild",
     "build",
+    "load",
+    "load_graph_table",
+    "names",
     "read",
     "reliability",
     "save",

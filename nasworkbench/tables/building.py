@@ -6,6 +6,7 @@ uniform draw from the space's classes.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from .reliability import reliability
 from .table import Table
 
 FILE = "trainings.jsonl"
+
+#: How a training ends by its own doing: again it would end so. Any other end (its process died, no
+#: memory, a time limit) may be the machine's doing, and the next build tries again.
+FINAL = ("ok", "diverged")
 
 
 def build(
@@ -35,15 +40,23 @@ def build(
     Args:
         plan: what to train.
         folder: where the results are kept, in ``trainings.jsonl``.
-        cells: so many cells, drawn uniformly; None: all.
-        executor: runs a :class:`TableChild`; by default ``workers`` processes.
+        cells: so many cells, drawn uniformly; None: all. More include those of fewer.
+        executor: runs a :class:`TableChild`, and is stopped in the end; by default ``workers``
+            processes.
         workers: processes, one torch thread each.
         provenance: versions and machine, to be kept with the table.
         progress: show a bar; None: if somebody watches.
 
+    Returns:
+        The cells of which every training ended well; ``info["failed"]`` has the keys of the others.
+
     Raises:
-        StoreError: the folder holds trainings of another plan, or a damaged file.
-        SettingsError: more cells than there are.
+        StoreError: the folder holds trainings of another plan or a damaged file, another build is
+            at work in it, or it cannot be written.
+        SettingsError: more cells than there are, or a number of workers below one.
+        SpaceError: a space too large to be enumerated.
+        DataError: the data set is not here.
+        TableError: not one cell could be trained.
     """
     classes = plan.space.classes
     count = len(classes) if cells is None else cells
@@ -56,7 +69,7 @@ def build(
             (row, seed)
             for seed in range(plan.seeds)
             for row in order
-            if _name(classes.keys[row], seed) not in records
+            if not _is_final(records.results.get(_name(classes.keys[row], seed)))
         ]
 
         def keep(record: Finished) -> None:
@@ -74,6 +87,10 @@ def build(
 
 def _name(key: str, seed: int) -> str:
     return f"{key} {seed}"
+
+
+def _is_final(result: dict[str, Any] | None) -> bool:
+    return result is not None and result["status"] in FINAL
 
 
 def _assembled(
@@ -115,7 +132,7 @@ def _assembled(
         tokens=numpy.array([classes.tokens[row] for row, _ in whole], dtype=numpy.uint8),
         keys=tuple(classes.keys[row] for row, _ in whole),
         validation=validation,
-        read_test=lambda: test,
+        read_test=partial(numpy.asarray, test),  # a lambda could not be sent to other processes
         columns={
             "parameters": column("parameters")[:, 0].astype(numpy.int32),
             "mult_adds": column("mult_adds")[:, 0].astype(numpy.int64),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -22,7 +24,8 @@ def save(table: Table, path: str | Path) -> str:
     """Write a table of a :class:`CellSpace`, complete or not at all; returns its checksum.
 
     Raises:
-        TableError: a space of another kind, or the file cannot be written.
+        TableError: a space of another kind, ``info`` that is no JSON (NaN is none), keys that are
+            not ASCII, faulty test accuracies, or the file cannot be written.
     """
     if not isinstance(table.space, CellSpace):
         raise TableError(f"only tables of a CellSpace have a file format, not {table.space!r}")
@@ -33,10 +36,17 @@ def save(table: Table, path: str | Path) -> str:
         "info": dict(table.info),
         "columns": sorted(table.columns),
     }
+    try:
+        text = json.dumps(about, sort_keys=True, allow_nan=False)
+        keys = numpy.array(table.keys, dtype="S")
+    except (TypeError, ValueError) as error:
+        raise TableError(
+            f"table {table.name}: its info or its keys cannot be written to a file ({error})"
+        ) from None
     arrays = {
-        "about": numpy.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=numpy.uint8),
-        "tokens": table.tokens.astype(numpy.uint8),
-        "keys": numpy.array(table.keys, dtype="S"),
+        "about": numpy.frombuffer(text.encode(), dtype=numpy.uint8),
+        "tokens": table.tokens,
+        "keys": keys,
         "validation": table.validation,
         "test": table.test,
         **{f"column_{name}": table.columns[name] for name in sorted(table.columns)},
@@ -48,6 +58,8 @@ def save(table: Table, path: str | Path) -> str:
         half_made.write_bytes(data)
         os.replace(half_made, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            half_made.unlink(missing_ok=True)
         raise TableError(f"cannot write the table to {path}: {error}") from None
     return hashlib.sha256(data).hexdigest()
 
@@ -86,8 +98,15 @@ def read(path: str | Path, checksum: str | None = None) -> Table:
             f"the table {path} is not the one that was published: its SHA-256 is {found}, expected "
             f"{checksum}. It has been cut short or changed: install the package again"
         )
+    with _damage_of(str(path)):
+        return _unpacked(path, data)
+
+
+@contextlib.contextmanager
+def _damage_of(path: str) -> Iterator[None]:
+    """Inside, whatever is raised becomes a TableError that names the file."""
     try:
-        return _unpacked(data)
+        yield
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
     except Exception as error:  # a damaged archive can raise anything
@@ -96,30 +115,36 @@ def read(path: str | Path, checksum: str | None = None) -> Table:
         ) from None
 
 
-def _unpacked(data: bytes) -> Table:
-    with numpy.load(io.BytesIO(data), allow_pickle=False) as archive:
-        about = json.loads(archive["about"].tobytes())
+def _unpacked(path: Path, data: bytes) -> Table:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        about = json.loads(_array(archive, "about").tobytes())
         if about["format"] != FORMAT:
             raise TableError(f"it has format {about['format']!r}; this version reads {FORMAT}")
-        keys = tuple(archive["keys"].astype(str).tolist())
         return Table(
             name=about["name"],
             space=CellSpace(**about["space"]),
-            tokens=archive["tokens"],
-            keys=keys,
-            validation=archive["validation"],
-            read_test=_Member(data, "test"),
-            columns={name: archive[f"column_{name}"] for name in about["columns"]},
+            tokens=_array(archive, "tokens"),
+            keys=tuple(_array(archive, "keys").astype(str).tolist()),
+            validation=_array(archive, "validation"),
+            read_test=_Member(str(path), data, "test"),
+            columns={name: _array(archive, f"column_{name}") for name in about["columns"]},
             info=about["info"],
         )
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Numbers:
+    """An array of the archive. (``numpy.load`` need not read a member to its end, where the
+    archive's own check of its bytes is made.)"""
+    member = io.BytesIO(archive.read(f"{name}.npy"))
+    return numpy.lib.format.read_array(member, allow_pickle=False)
 
 
 class _Member:
     """Reads one array of an npz file when it is called; can be sent to another process."""
 
-    def __init__(self, data: bytes, name: str) -> None:
-        self.data, self.name = data, name
+    def __init__(self, path: str, data: bytes, name: str) -> None:
+        self.path, self.data, self.name = path, data, name
 
     def __call__(self) -> Numbers:
-        with numpy.load(io.BytesIO(self.data), allow_pickle=False) as archive:
-            return archive[self.name]
+        with _damage_of(self.path), zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+            return _array(archive, self.name)

@@ -9,7 +9,9 @@ between two seeds says how often they agree which of two cells is the better one
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy
 from scipy import stats
@@ -18,12 +20,17 @@ from .table import Numbers
 
 RESAMPLES = 200
 
+#: Variances of accuracies up to this one are rounding errors.
+ROUNDING = 1e-20
+
+NAN = float("nan")
+
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """What :func:`reliability` found."""
+    """What :func:`reliability` found; a figure that cannot be told is NaN."""
 
     cells: int
     seeds: int
@@ -33,10 +40,15 @@ class Reliability:
     tau: float  #: mean over all pairs of seeds
     tau_interval: Interval
 
-    def to_dict(self) -> dict:
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON, which knows no NaN: None takes its place."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
+        if math.isnan(self.icc):
+            return (
+                f"{self.cells:,} cells, {self.seeds} trainings each: their reliability is unknown"
+            )
         low, high = self.icc_interval
         tau_low, tau_high = self.tau_interval
         return (
@@ -53,7 +65,13 @@ def intraclass_correlation(accuracies: Numbers) -> float:
     between = seeds * accuracies.mean(1).var(ddof=1)
     within = accuracies.var(1, ddof=1).mean()
     total = between + (seeds - 1) * within
-    return float((between - within) / total) if total > 0 else float("nan")
+    return float((between - within) / total) if total > ROUNDING else NAN
+
+
+def of_mean(icc: float, seeds: int) -> float:
+    """ICC of the mean of so many trainings, from that of one (Spearman-Brown)."""
+    below = 1 + (seeds - 1) * icc
+    return seeds * icc / below if below > 1e-9 else NAN  # it is 0 where all means are equal
 
 
 def kendall_tau(accuracies: Numbers) -> float:
@@ -67,25 +85,35 @@ def reliability(accuracies: Numbers, resamples: int = RESAMPLES, seed: int = 0) 
 
     Args:
         accuracies: (cells, seeds); with fewer than three cells or two seeds all of it is NaN.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
     """
     cells, seeds = accuracies.shape
-    nan = float("nan")
     if cells < 3 or seeds < 2:
-        return Reliability(cells, seeds, nan, (nan, nan), nan, nan, (nan, nan))
-    generator = numpy.random.default_rng(seed)
-    drawn = [accuracies[generator.integers(cells, size=cells)] for _ in range(resamples)]
+        return Reliability(cells, seeds, NAN, (NAN, NAN), NAN, NAN, (NAN, NAN))
+    draws = numpy.random.default_rng(seed).integers(cells, size=(resamples, cells))
+    drawn = [accuracies[rows] for rows in draws if numpy.ptp(rows) > 0]  # of one cell: no variance
     icc = intraclass_correlation(accuracies)
     return Reliability(
         cells,
         seeds,
         icc,
         _interval([intraclass_correlation(each) for each in drawn]),
-        seeds * icc / (1 + (seeds - 1) * icc),
+        of_mean(icc, seeds),
         kendall_tau(accuracies),
         _interval([kendall_tau(each) for each in drawn]),
     )
 
 
 def _interval(values: list[float]) -> Interval:
-    low, high = numpy.percentile(values, [2.5, 97.5])
+    told = [value for value in values if not math.isnan(value)]
+    if not told:
+        return NAN, NAN
+    low, high = numpy.percentile(told, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

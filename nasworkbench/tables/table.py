@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[Any]
 
+#: So many rows, evenly spread, are decoded to see whether strings and keys belong together.
+SAMPLED = 50
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Table:
@@ -29,17 +33,18 @@ class Table:
     Args:
         name: of the table.
         space: whose strings decode to the architectures.
-        tokens: (n, decisions), a string of each architecture.
+        tokens: (n, decisions), a string of each architecture; whole numbers.
         keys: n canonical keys.
         validation: (n, seeds), accuracies from 0 to 1.
-        read_test: called once, gives (n, seeds).
+        read_test: called once, gives (n, seeds). A function that can be pickled, if the table is
+            to be sent to other processes.
         columns: further measurements by name: (n,) or (n, seeds), for example ``parameters``,
             ``mult_adds`` and ``seconds``.
         info: where the numbers come from, ready for JSON.
 
     Raises:
-        TableError: shapes that do not fit, doubled keys, accuracies that are not from 0 to 1, or
-            tokens of another space.
+        TableError: arrays whose shapes do not fit or that hold no numbers, doubled keys, accuracies
+            that are not from 0 to 1, or strings of another space.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Table:
         n = len(self.keys)
         if n == 0:
             raise TableError(f"table {self.name}: it has no rows")
+        self._check_numbers("tokens", self.tokens, kinds="iu")
         if self.tokens.shape != (n, len(self.space.decisions)):
             raise TableError(
                 f"table {self.name}: its strings are of another space: {self.tokens.shape} tokens "
@@ -70,12 +76,34 @@ class Table:
         if len(self._rows) != n:
             doubled = next(key for place, key in enumerate(self.keys) if self._rows[key] != place)
             raise TableError(f"table {self.name}: the key {doubled} stands there twice")
+        for row in range(0, n, 1 + (n - 1) // SAMPLED):
+            decoded = self.genotype(row).key
+            if decoded != self.keys[row]:
+                raise TableError(
+                    f"table {self.name}, row {row}: its tokens decode to the key {decoded}, and it "
+                    f"says {self.keys[row]}. The table is of another space than {self.space!r}"
+                )
         self._check_accuracies("validation", self.validation)
         for name, column in self.columns.items():
-            if len(column) != n:
-                raise TableError(f"table {self.name}: {name} has {len(column)} rows for {n} keys")
+            self._check_numbers(name, column)
+            if name in ("key", "validation", "rank", "test"):
+                raise TableError(f"table {self.name}: a further column cannot be called {name}")
+            if column.ndim not in (1, 2) or len(column) != n:
+                raise TableError(
+                    f"table {self.name}: {name} must have {n} rows, one for each key, got the "
+                    f"shape {column.shape}"
+                )
+
+    def _check_numbers(self, name: str, values: Numbers, kinds: str = "biuf") -> None:
+        if not isinstance(values, numpy.ndarray) or values.dtype.kind not in kinds:
+            found = getattr(values, "dtype", type(values).__name__)
+            what = "numbers" if "f" in kinds else "whole numbers"
+            raise TableError(
+                f"table {self.name}: {name} must be a numpy array of {what}, got {found}"
+            )
 
     def _check_accuracies(self, name: str, values: Numbers) -> None:
+        self._check_numbers(name, values)
         seeds = values.shape[1] if values.ndim == 2 else 0
         if values.ndim != 2 or len(values) != len(self.keys) or seeds < 1:
             raise TableError(
@@ -107,7 +135,12 @@ class Table:
         """
         try:
             return self._rows[key]
-        except KeyError:
+        except (KeyError, TypeError):
+            if not isinstance(key, str):
+                raise TableError(
+                    f"a row is found by a key, a text such as {self.keys[0]!r} (genotype.key); got "
+                    f"{type(key).__name__}"
+                ) from None
             raise TableError(
                 f"the architecture with key {key!r} is not among the {len(self)} of the table "
                 f"{self.name!r}. It holds architectures of {self.space!r}: search that space"
@@ -129,25 +162,36 @@ class Table:
         return bool(self.info.get("complete", False))
 
     @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of the keys and the validation accuracies."""
+        found = hashlib.sha256("".join(self.keys).encode())
+        found.update(numpy.ascontiguousarray(self.validation, dtype="<f8").tobytes())
+        return found.hexdigest()[:12]
+
+    @cached_property
     def test(self) -> Numbers:
         """(n, seeds): test accuracies. A search never touches them.
 
         Raises:
-            TableError: as for the validation accuracies.
+            TableError: as for the validation accuracies, or another number of seeds.
         """
         values = self.read_test()
         self._check_accuracies("test", values)
+        if values.shape != self.validation.shape:
+            raise TableError(
+                f"table {self.name}: test has {values.shape[1]} seeds, validation {self.seeds}"
+            )
         return values
 
     @cached_property
     def mean_validation(self) -> Numbers:
         """(n,): over the seeds; what a search is rewarded with."""
-        return self.validation.mean(1)
+        return _mean(self.validation)
 
     @cached_property
     def mean_test(self) -> Numbers:
         """(n,): over the seeds; what a search is judged by."""
-        return self.test.mean(1)
+        return _mean(self.test)
 
     @cached_property
     def ranks(self) -> Numbers:
@@ -164,6 +208,9 @@ class Table:
 
         Args:
             test: reveal the mean test accuracy too.
+
+        Raises:
+            TableError: faulty test accuracies, if they are asked for.
         """
         import pandas
 
@@ -182,3 +229,8 @@ class Table:
         lasts = "s" if self.seeds > 1 else ""
         share = "" if self.complete else " (not all of its space)"
         return f"Table {self.name!r}: {len(self):,} architectures{share}, {self.seeds} seed{lasts}"
+
+
+def _mean(values: Numbers) -> Numbers:
+    """Over the seeds, rounded: the same accuracies in another order have the very same mean."""
+    return values.mean(1, dtype=numpy.float64).round(12)

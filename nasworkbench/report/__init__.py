@@ -7,10 +7,8 @@ the file, there is no request to anywhere, and every text that comes out of a st
 
 from __future__ import annotations
 
-import base64
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,24 +16,24 @@ from typing import Any
 
 import jinja2
 import pandas
-from markupsafe import Markup
 
-from . import plots
-from .drawing import draw
-from .errors import GenotypeError, WorkbenchError
-from .genotype import Genotype
-from .referee import best_judged
-from .search import Store, trials_frame
-from .search.store import FILE
+from .. import plots
+from ..errors import WorkbenchError
+from ..search import Store, trials_frame
+from ..search.store import FILE
+from ..tables import Table
+from .figures import judged_figure, operation_figure, reward_figure, update_figure
+from .found import best, reads_table, revealed
+from .numbers import date, decimals, duration, missing, short, whole
 
 TEMPLATE = "report.html"
 #: With more trials than this, their table is folded up until somebody opens it.
 MOST_UNFOLDED = 500
-#: Windows of the operations' figure; with about so many there is room for numbers in it.
-WINDOWS = 12
 
 
-def write(directory: str | Path, path: str | Path | None = None) -> Path:
+def write(
+    directory: str | Path, path: str | Path | None = None, table: Table | None = None
+) -> Path:
     """Write the report of a run folder, and return its path.
 
     The file appears complete or not at all: an older report stays until the new one is ready.
@@ -43,14 +41,17 @@ def write(directory: str | Path, path: str | Path | None = None) -> Path:
     Args:
         directory: a run folder, at any moment of its search.
         path: where to; by default ``report.html`` in the run folder.
+        table: what the search's :class:`nasworkbench.TableEvaluator` read, if the library cannot
+            load it by its name. The report reveals its test accuracies.
 
     Raises:
         StoreError: no search in the folder, or a damaged one.
+        TableError: ``table`` is not what the search read.
         WorkbenchError: the report cannot be written there.
     """
     directory = Path(directory)
     path = directory / TEMPLATE if path is None else Path(path)
-    page = render(directory)
+    page = render(directory, table)
     half_made = path.with_name(path.name + ".new")
     try:
         half_made.write_text(page, encoding="utf-8")
@@ -60,7 +61,7 @@ def write(directory: str | Path, path: str | Path | None = None) -> Path:
     return path
 
 
-def render(directory: str | Path) -> str:
+def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
     directory = Path(directory)
     search = _read(directory)
@@ -77,12 +78,13 @@ def render(directory: str | Path) -> str:
             name=job.get("name") or directory.resolve().name,
             tier=job.get("tier"),
             verdict=search["meta"]["verdict"],
+            revealed=revealed(search, table),
             facts=_facts(search, referee),
-            best=_best(search),
-            rewards=_reward_figure(search, referee),
-            operations=_operation_figure(search),
-            updates=_update_figure(search),
-            judged=_judged_figure(judged),
+            best=best(search),
+            rewards=reward_figure(search, _class_name(search), referee),
+            operations=operation_figure(search),
+            updates=update_figure(search),
+            judged=judged_figure(judged),
             cells=list(_judged_cells(judged)),
             searches=[_listed(prefix, label, found) for prefix, label, found in searches],
             settings=list(_settings(search, referee)),
@@ -120,10 +122,11 @@ def _facts(search: dict[str, Any], referee: dict[str, Any] | None) -> list[tuple
     trials = search["trials"]
     finished, goal = len(trials), search["meta"]["goal"] or 0
     failed = int((trials["status"] != "ok").sum())
+    uncached = "architectures looked up" if reads_table(search) else "children trained"
     facts = [
         ("best reward", decimals(_top(trials))),
         ("finished trials", whole(finished) + (f" of {whole(goal)}" if finished < goal else "")),
-        ("children trained", whole(int((~trials["cached"]).sum()))),
+        (uncached, whole(int((~trials["cached"]).sum()))),
         ("rewards from the cache", whole(int(trials["cached"].sum()))),
         ("failed trials", whole(failed)),
         ("workers' time", duration(float(trials["seconds"].sum()))),
@@ -142,125 +145,6 @@ def _top(trials: pandas.DataFrame) -> float | None:
 def _wall(search: dict[str, Any]) -> float | None:
     ended, started = search["trials"]["ended_at"], search["meta"]["created_at"]
     return None if ended.empty or started is None else max(0.0, float(ended.max()) - started)
-
-
-def _best(search: dict[str, Any]) -> dict[str, Any] | None:
-    """The best cell, its text, and its drawings for light and dark pages.
-
-    Best by validation after the final training, if there was one; else by reward.
-    """
-    trials = search["trials"]
-    good = trials[(trials["status"] == "ok") & ~trials["cached"]]
-    if good.empty:
-        return None
-    judged = best_judged(search["retrainings"])
-    if judged is not None and (good["key"] == judged.key).any():
-        good = good[good["key"] == judged.key]
-    row = good.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
-    runs = [
-        run
-        for run in search["retrainings"]
-        if (run["origin"], run["key"], run["status"]) == ("controller", row["key"], "ok")
-    ]
-    found: dict[str, Any] = {
-        "number": int(row["number"]),
-        "key": row["key"],
-        "reward": row["reward"],
-        "parameters": None if _missing(row["parameters"]) else int(row["parameters"]),
-        "seed": int(row["seed"]),
-        "validation": _mean(run["validation"] for run in runs),
-        "test": _mean(run["test"] for run in runs),
-        "text": row["genotype"],
-        "cells": [],
-        "excuse": None,
-    }
-    try:
-        genotype = Genotype.from_json(row["genotype"])
-    except GenotypeError:
-        found["excuse"] = "This search's genotypes are not cells: here is the text alone."
-        return found
-    found["text"] = str(genotype)
-    try:
-        found["cells"] = [
-            (role, _inline_svg(cell, "light"), _inline_svg(cell, "dark"))
-            for role, cell in genotype.cells
-        ]
-    except WorkbenchError as error:
-        found["excuse"] = f"No drawing: {error}"
-    return found
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _inline_svg(cell: Any, theme: str) -> Markup:
-    """A drawing to stand inside a page: without ids, which would not be unique there, and without
-    the titles of single nodes, which a page shows as tips under the mouse."""
-    svg = re.sub(r' id="[^"]*"', "", draw(cell, theme).svg())
-    first = svg.index("</title>")
-    return Markup(svg[:first] + re.sub(r"<title>[^<]*</title>", "", svg[first:]))
-
-
-def _picture(made: Any) -> str:
-    return "data:image/png;base64," + base64.b64encode(plots.png(made)).decode()
-
-
-def _reward_figure(search: dict[str, Any], referee: dict[str, Any] | None) -> str | None:
-    if search["trials"].empty:
-        return None
-    made, ax = plots.figure()
-    other = None if referee is None else plots.reward_rows(referee["trials"])
-    settings = (search["meta"]["evaluator"] or {}).get("settings", {})
-    measure = "reward" + (" (validation accuracy)" if settings.get("reward") == "accuracy" else "")
-    rows = plots.reward_rows(search["trials"])
-    plots.draw_rewards(rows, ax, _class_name(search), other, measure=measure)
-    return _picture(made)
-
-
-def _operation_figure(search: dict[str, Any]) -> str | None:
-    """Both roles, one above the other: the two cells of a genotype want different operations."""
-    window = max(10, len(search["trials"]) // WINDOWS)
-    settings = (search["meta"]["space"] or {}).get("settings", {})
-    roles = {
-        role: plots.operation_rows(search["trials"], window, role, settings.get("operations"))
-        for role in ("normal", "reduction")
-    }
-    if not any(rows["count"].sum() for rows in roles.values()):
-        return None
-    made, axes = plots.figure(rows=2, size=(8.0, 8.4))
-    for ax, (role, rows) in zip(axes, roles.items(), strict=True):
-        plots.draw_operations(rows, ax)
-        ax.set_title(f"{role} cell", loc="left", fontsize=11)
-    return _picture(made)
-
-
-def _update_figure(search: dict[str, Any]) -> str | None:
-    if search["updates"].empty:
-        return None
-    made, axes = plots.figure(columns=3, size=(11.0, 3.4))
-    plots.draw_updates(search["updates"], axes, _even_entropy(search["meta"]["space"]))
-    return _picture(made)
-
-
-def _even_entropy(space: dict[str, Any] | None) -> float | None:
-    """Of a :class:`CellSpace`, whose settings say what its decisions are; else unknown."""
-    from .search.library import build_space
-
-    try:
-        return plots.even_entropy(d.choices for d in build_space(space or {}).decisions)
-    except (WorkbenchError, KeyError, TypeError):
-        return None
-
-
-def _judged_figure(judged: pandas.DataFrame) -> str | None:
-    if not judged["test"].notna().any():
-        return None
-    lines = judged.groupby(["origin", "key"]).ngroups + judged["origin"].nunique()
-    made, ax = plots.figure(size=(8.0, min(1.6 + 0.32 * lines, 14.0)))
-    plots.draw_judged(judged, ax)
-    return _picture(made)
 
 
 def _judged_cells(judged: pandas.DataFrame) -> Iterator[dict[str, Any]]:
@@ -337,12 +221,12 @@ def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield prefix + name, str(value)
 
 
-# --- how numbers are written ------------------------------------------------------------------
+# --- the template -----------------------------------------------------------------------------
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent.parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -353,39 +237,8 @@ def _environment() -> jinja2.Environment:
         "whole": whole,
         "duration": duration,
         "date": date,
-        "seconds": lambda value: "–" if _missing(value) else f"{value:.2f}",
-        "text": lambda value: "" if _missing(value) else value,
+        "short": short,
+        "seconds": lambda value: "–" if missing(value) else f"{value:.2f}",
+        "text": lambda value: "" if missing(value) else value,
     }
     return environment
-
-
-def _missing(value: Any) -> bool:
-    return value is None or bool(pandas.isna(value))
-
-
-def decimals(value: Any) -> str:
-    """A reward or an accuracy: four decimals."""
-    return "–" if _missing(value) else f"{value:.4f}"
-
-
-def whole(value: Any) -> str:
-    """A count: 1,234."""
-    return "–" if _missing(value) else f"{int(value):,}"
-
-
-def duration(seconds: Any) -> str:
-    """Seconds as ``0.76 s``, ``3 min 20 s`` or ``5 h 2 min``."""
-    if _missing(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def date(timestamp: Any) -> str:
-    """Seconds since 1970 as a date in UTC."""
-    if _missing(timestamp):
-        return "–"
-    return datetime.fromtimestamp(float(timestamp), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -6,6 +6,7 @@ nasworkbench report runs/NAME           write the report again
 nasworkbench draw nasnet-a -o cell.svg  draw a published genotype, a file or a run's best
 nasworkbench profile nasnet-a -n "4 @ 1056" --stem imagenet
 nasworkbench data                       which data sets are here
+nasworkbench table                      tables: build one, list them, look into one
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from . import __name__ as package
-from .errors import SettingsError, WorkbenchError
+from .. import __name__ as package
+from ..errors import GenotypeError, SettingsError, StoreError, WorkbenchError
+from .tables import table
 
 if TYPE_CHECKING:
-    from .genotype import Genotype
-    from .job import Job
-    from .networks import CellNetwork
+    from ..genotype import Genotype
+    from ..job import Job
+    from ..networks import CellNetwork
+    from ..spaces import GraphArchitecture
 
 FOLDER = click.Path(path_type=Path)
 
@@ -40,6 +43,9 @@ def app(debug: bool) -> None:
     FOLDER is a run folder, e.g. runs/laptop-20260101-120000. WHAT is the name of a published
     genotype (nasnet-a, ...), a genotype file, or a run folder, whose best genotype is taken.
     """
+
+
+app.add_command(table)
 
 
 @app.command()
@@ -74,9 +80,9 @@ def search(
     runs: Path,
 ) -> None:
     """Search for a cell, judge it against random search, draw it, write a report."""
-    from . import tiers
-    from .data import load
-    from .job import Job
+    from .. import tiers
+    from ..data import load
+    from ..job import Job
 
     preset = tiers.get(tier)
     if trials is not None:
@@ -107,7 +113,7 @@ def search(
 @click.option("--device", help="cpu, cuda or cuda:0; by default as before.")
 def resume(folder: Path, workers: int | None, device: str | None) -> None:
     """Go on with an interrupted search from where it was."""
-    from .job import Job
+    from ..job import Job
 
     _run(Job.resume(folder, device=device, workers=workers, progress=True))
 
@@ -127,11 +133,14 @@ def _run(job: Job) -> None:
 @app.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--output", "-o", type=FOLDER, help="File to write; by default FOLDER/report.html.")
-def report(folder: Path, output: Path | None) -> None:
+@click.option("--table", "own", help="File of the search's table, if it was not the library's.")
+def report(folder: Path, output: Path | None, own: str | None) -> None:
     """Write the report of a search, finished or not, as one offline HTML file."""
-    from . import report as reports
+    from .. import report as reports
+    from .tables import find as find_table
 
-    click.echo(f"{reports.write(folder, output)}")
+    found = None if own is None else find_table(own)
+    click.echo(f"{reports.write(folder, output, found)}")
 
 
 @app.command()
@@ -149,18 +158,19 @@ def report(folder: Path, output: Path | None) -> None:
 @click.option("--filters", default=32, help="F, filters of the first stage, for --part network.")
 def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: int) -> None:
     """Draw a genotype, one of its cells, or the network that is stacked from it."""
-    from .drawing import draw as drawn
-    from .networks import CellNetwork
+    from ..drawing import draw as drawn
+    from ..networks import CellNetwork
 
-    genotype = find(what)
     if part not in ("genotype", "normal", "reduction", "network"):
         raise SettingsError(f"--part is genotype, normal, reduction or network, got {part!r}")
-    thing: object = genotype
-    if part in ("normal", "reduction"):
-        thing = getattr(genotype, part)
+    thing: object
+    if part == "genotype":
+        thing = find(what)
     elif part == "network":
         with _on_meta():
-            thing = CellNetwork(genotype, cells=cells, filters=filters)
+            thing = CellNetwork(_with_cells(what), cells=cells, filters=filters)
+    else:
+        thing = getattr(_with_cells(what), part)
     click.echo(f"{drawn(thing, theme=theme).save(output)}")
 
 
@@ -182,7 +192,7 @@ def profile(
     image_size: int | None,
 ) -> None:
     """Count the parameters and mult-adds of a network, and show the size of every map."""
-    from .networks import profile as profiled
+    from ..networks import profile as profiled
 
     classes = classes or (1000 if stem == "imagenet" else 10)
     image_size = image_size or (224 if stem == "imagenet" else 32)
@@ -198,12 +208,12 @@ def _network(
     what: str, notation: str | None, cells: int, filters: int, stem: str, classes: int
 ) -> CellNetwork:
     """Without memory for the weights: only to be counted."""
-    from .networks import CellNetwork
+    from ..networks import CellNetwork
 
     with _on_meta():
         if notation is None:
-            return CellNetwork(find(what), cells, filters, classes, stem=stem)
-        source = what if _is_published(what) else find(what)
+            return CellNetwork(_with_cells(what), cells, filters, classes, stem=stem)
+        source = what if _is_published(what) else _with_cells(what)
         return CellNetwork.from_notation(source, notation, stem=stem, classes=classes)
 
 
@@ -221,7 +231,7 @@ def _on_meta() -> Iterator[None]:
 @click.option("--download", is_flag=True, help="Download it if it is missing.")
 def data(name: str | None, root: Path | None, download: bool) -> None:
     """Show which data sets are on this machine; load one to check it."""
-    from . import data as datasets
+    from .. import data as datasets
 
     if name is None:
         for each in datasets.names():
@@ -234,25 +244,61 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     click.echo(f"{found.summary}\n{dataset}")
 
 
-def find(what: str) -> Genotype:
+def find(what: str) -> Genotype | GraphArchitecture:
     """A genotype by the name of a published one, a file, or a run folder.
 
     Raises:
         WorkbenchError: none of these.
     """
-    from . import zoo
-    from .genotype import Genotype
+    from .. import zoo
+    from ..genotype import Genotype
 
     path = Path(what)
     if path.is_dir():
+        if not (path / "best.json").exists():
+            return _best_so_far(path)
         path = path / "best.json"
     if path.is_file() or path.suffix:
         return Genotype.load(path)
     return zoo.get(what)
 
 
+def _best_so_far(folder: Path) -> Genotype | GraphArchitecture:
+    """Of a search that was started from Python, or has not come to its end.
+
+    Raises:
+        StoreError: no search there, one of an own space, or no trial has ended well yet.
+    """
+    from ..search import Store
+    from ..search.library import build_space, record
+
+    with closing(Store(folder)) as store:
+        store.space = build_space(record(store.meta("space"), "space", folder))
+        trials = store.trials(
+            "number = (SELECT number FROM trials WHERE status = 'ok' AND NOT cached "
+            "ORDER BY reward DESC, number LIMIT 1)"
+        )
+    if not trials:
+        raise StoreError(f"{folder} holds no genotype yet: no trial has ended well")
+    return trials[0].genotype
+
+
+def _with_cells(what: str) -> Genotype:
+    """As :func:`find`.
+
+    Raises:
+        GenotypeError: it has no cells.
+    """
+    from ..genotype import Genotype
+
+    found = find(what)
+    if not isinstance(found, Genotype):
+        raise GenotypeError(f"{what} is a {type(found).__name__} and has no cells")
+    return found
+
+
 def _is_published(what: str) -> bool:
-    from . import zoo
+    from .. import zoo
 
     return what in zoo.names() and not Path(what).exists()
 
@@ -273,7 +319,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo(f"{package}: interrupted", err=True)
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,26 @@
+"""The referee: who was better, and how sure is that?
+
+:func:`compare` judges controllers by many searches on a table; ``judging`` judges one pair of real
+searches by training their best cells again.
+"""
+
+from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
+from .comparing import MEASURES, Comparison, compare
+from .contest import Run
+from .judging import Retrain, Work, best_judged, retrain_best, verdict
+
+__all__ = [
+    "MEASURES",
+    "Comparison",
+    "Retrain",
+    "Run",
+    "Verdict",
+    "Work",
+    "best_judged",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "bootstrap_means",
+    "compare",
+    "retrain_best",
+    "verdict",
+]

@@ -1,0 +1,88 @@
+"""Intervals: how far a difference could be luck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence about two sides; their difference, first minus second, with its 95 % interval."""
+
+    sentence: str
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def bootstrap_means(
+    cells: Sequence[Sequence[float] | numpy.ndarray],
+    resamples: int,
+    generator: numpy.random.Generator,
+) -> numpy.ndarray:
+    """``resamples`` means over cells drawn with replacement, and over seeds drawn inside each.
+
+    Args:
+        cells: for each cell its results, one or more.
+    """
+    counts = numpy.array([len(cell) for cell in cells])
+    table = numpy.zeros((len(cells), counts.max()))  # a row per cell, filled up with zeros
+    for row, cell in zip(table, cells, strict=True):
+        row[: len(cell)] = cell
+    drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
+    size = counts[drawn][..., None]  # how many seeds each of them has
+    places = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
+    inside = numpy.arange(counts.max()) < size  # as many draws as there are seeds
+    picked = numpy.where(inside, table[drawn[..., None], places], 0.0)
+    return (picked.sum(2) / counts[drawn]).mean(1)
+
+
+def bootstrap_difference(
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Difference of means, a minus b, with its 95 % percentile interval.
+
+    The bootstrap draws cells, and within each drawn cell seeds, both with replacement: the interval
+    holds the luck of which cells were found and the noise of their training.
+
+    Args:
+        a, b: for each cell its accuracies, one per seed; at least one cell, and one seed in each.
+
+    Returns:
+        ``(difference, low, high)``.
+    """
+    generator = numpy.random.default_rng(seed)
+    difference = numpy.mean([numpy.mean(cell) for cell in a]) - numpy.mean(
+        [numpy.mean(cell) for cell in b]
+    )
+    low, high = numpy.percentile(
+        bootstrap_means(a, resamples, generator) - bootstrap_means(b, resamples, generator),
+        [2.5, 97.5],
+    )
+    return float(difference), float(low), float(high)
+
+
+def bootstrap_mean(
+    values: numpy.ndarray, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """``(mean, low, high)``: the mean over seeds with its 95 % percentile interval.
+
+    Given the differences of paired seeds it is the paired bootstrap. One value has no interval:
+    ``low`` and ``high`` are NaN.
+    """
+    if len(values) == 1:
+        return float(values[0]), float("nan"), float("nan")
+    generator = numpy.random.default_rng(seed)
+    drawn = generator.integers(len(values), size=(resamples, len(values)))
+    low, high = numpy.percentile(values[drawn].mean(1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)

@@ -1,0 +1,78 @@
+"""An evaluator that reads a table instead of training a network."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ..errors import SettingsError
+from ..tables import Table
+from .evaluators import Evaluation
+
+MISSING = ("error", "fail")
+
+
+class TableEvaluator:
+    """Looks the genotype up in a table; its reward is the validation accuracy found there.
+
+    Only validation accuracies: the test accuracies are for whoever judges the search. Looking up
+    is free, and counted: see :attr:`lookups` and :attr:`distinct`.
+
+    Args:
+        table: from :func:`nasworkbench.tables.load`.
+        average: reward with the mean over the table's seeds. Otherwise with that of one training,
+            chosen by the ``seed`` of the call: as noisy as a training of one's own.
+        missing: what an architecture that is not in the table is: ``error``, a
+            :class:`TableError`; ``fail``, an evaluation that failed, as a child that diverged.
+
+    Raises:
+        SettingsError: another word for ``missing``.
+    """
+
+    def __init__(self, table: Table, average: bool = True, missing: str = "error") -> None:
+        if not isinstance(table, Table):
+            raise SettingsError(f"a TableEvaluator takes a Table, got {table!r:.80}")
+        if missing not in MISSING:
+            raise SettingsError(f"missing must be 'error' or 'fail', got {missing!r}")
+        self.table, self.average, self.missing = table, average, missing
+        self.lookups = 0  #: calls so far, the same architecture counted again
+        self._seen: set[str] = set()
+
+    @property
+    def distinct(self) -> int:
+        """Different architectures looked up so far: what a search has really spent."""
+        return len(self._seen)
+
+    def __call__(self, genotype: Any, seed: int = 0) -> Evaluation:
+        """The evaluation of a genotype.
+
+        Raises:
+            TableError: it is not in the table, and ``missing`` is ``error``.
+        """
+        self.lookups += 1
+        key = genotype.key
+        if self.missing == "fail" and key not in self.table:
+            cause = f"not in the table {self.table.name!r}"
+            return Evaluation(None, status="error", cause=cause, seconds=0.0)
+        row = self.table.row(key)
+        self._seen.add(key)
+        parameters = self.table.columns.get("parameters")
+        return Evaluation(
+            reward=self.reward(row, seed),
+            parameters=None if parameters is None else int(parameters[row]),
+            seconds=0.0,
+        )
+
+    def reward(self, row: int, seed: int = 0) -> float:
+        """The reward of a row of the table."""
+        if self.average:
+            return float(self.table.mean_validation[row])
+        return float(self.table.validation[row, operator.index(seed) % self.table.seeds])
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "table": self.table.name,
+            "digest": self.table.digest,
+            "average": self.average,
+            "missing": self.missing,
+        }

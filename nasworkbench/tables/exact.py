@@ -1,0 +1,148 @@
+"""A toy whose rewards are a formula: every expectation over its strings is a sum, not an estimate.
+
+With one block there are 36 strings, few enough to list, so that the expected reward of a policy
+
+    J(θ) = Σ P(a; θ) R(a)   over all strings a
+
+and its gradient are known exactly, and REINFORCE's estimate can be held against them:
+
+>>> toy = exact_toy()
+>>> p, score, R = toy.probabilities(policy), toy.scores(policy), toy.rewards
+>>> mean = (p * (R - b)) @ score              # of REINFORCE's estimate; exact_gradient, for any b
+>>> spread = p @ ((R - b)[:, None] * score).square().sum(1) - mean.square().sum()
+
+It is a :class:`Table` too: with two blocks (735 different cells) searches can be compared on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy
+import torch
+from torch import Tensor
+
+from ..controllers import LSTMPolicy
+from ..errors import SettingsError
+from ..genotype import Block, Genotype
+from ..spaces import CellSpace
+from .table import Table
+
+OPERATIONS = ("identity", "avg_pool_3x3", "sep_conv_3x3")
+
+#: What two operations in one block are worth, in the order of :data:`OPERATIONS`.
+PAIRS = ((0.1, 0.5, 1.0), (0.5, 0.7, 0.5), (1.0, 0.5, 0.1))
+
+#: What is left of it if the two sides read the same state, or different ones without a shortcut;
+#: and what is left of the cell's reward if its last block does not join all others.
+SAME, DIFFERENT, SPLIT = 0.7, 0.85, 0.9
+
+
+def exact_reward(genotype: Genotype) -> float:
+    """R, from 0.063 to 1, by a made-up formula (this project's choice); no network is like that.
+
+    A block is worth what its pair of operations is worth (:data:`PAIRS`): identity beside a
+    separable convolution 1, two pools 0.7, the rest 0.5 or 0.1. That counts in full if the identity
+    is a *shortcut*, which reads the state one step before the one that the other side reads; with
+    any other two states 0.85 of it, with the same state twice 0.7. A state's step is 0 for h[i-1],
+    1 for h[i], and for a block one more than the later of its inputs. The cell is worth the mean of
+    its blocks, times 0.9 if its last block does not join all others.
+
+    The best cell is unique: ``sep(h[i]) + identity(h[i-1])``, with a second block the same once
+    more on top. No operation is good by itself: on average over all else the pool is each side's
+    best, and in a block of two pools (0.7 · 0.85 = 0.595) every change of a single decision is for
+    the worse. Who decides one by one stays there.
+    """
+    steps, worth = [0, 1], 0.0
+    for block in genotype.normal.blocks:
+        worth += _worth(block, steps)
+        steps.append(1 + max(steps[state] for state in block.inputs))
+    joined = len(genotype.normal.loose_ends) == 1
+    return worth / len(genotype.normal.blocks) * (1.0 if joined else SPLIT)
+
+
+def _worth(block: Block, steps: Sequence[int]) -> float:
+    """Of a block that may read states made in these steps."""
+    left, right = OPERATIONS.index(block.left_op), OPERATIONS.index(block.right_op)
+    ahead = steps[block.right] - steps[block.left]
+    shortcut = (block.left_op == "identity" and ahead == 1) or (
+        block.right_op == "identity" and ahead == -1
+    )
+    read = SAME if block.left == block.right else 1.0 if shortcut else DIFFERENT
+    return PAIRS[left][right] * read
+
+
+class ExactTable(Table):
+    """The table of :func:`exact_toy`; ``S`` strings of ``T`` decisions, ``P`` weights."""
+
+    @cached_property
+    def strings(self) -> Tensor:
+        """(S, T): every string of the space, the last decision changing fastest."""
+        return torch.tensor(list(self.space.strings()))
+
+    @cached_property
+    def rewards(self) -> Tensor:
+        """(S,): R of each string, in double precision."""
+        found = [exact_reward(self.space.decode(tokens)) for tokens in self.space.strings()]
+        return torch.tensor(found, dtype=torch.float64)
+
+    def rewards_of(self, tokens: Tensor) -> Tensor:
+        """(B,): R of strings (B, T), such as ``policy.sample`` draws."""
+        place = torch.zeros(len(tokens), dtype=torch.long)
+        for decision, column in zip(self.space.decisions, tokens.T, strict=True):
+            place = place * decision.choices + column
+        return self.rewards[place]
+
+    def probabilities(self, policy: LSTMPolicy) -> Tensor:
+        """(S,): P(a; θ) of each string, with gradient."""
+        log_prob, _ = policy.evaluate(self.strings)
+        return log_prob.sum(1).exp()
+
+    def expected_reward(self, policy: LSTMPolicy) -> Tensor:
+        """J(θ), a number, with gradient."""
+        found = self.probabilities(policy)
+        return found @ self.rewards.to(found.dtype)
+
+    def exact_gradient(self, policy: LSTMPolicy) -> Tensor:
+        """(P,): ∇J(θ), one parameter of the policy after the other."""
+        return flat_gradient(self.expected_reward(policy), policy)
+
+    def scores(self, policy: LSTMPolicy) -> Tensor:
+        """(S, P): ∇ log P(a; θ) of each string; a SettingsError for two blocks (gigabytes)."""
+        if len(self.strings) > 1000:
+            raise SettingsError("the scores of two blocks do not fit: take exact_toy(blocks=1)")
+        log_prob, _ = policy.evaluate(self.strings)
+        return torch.stack([flat_gradient(each, policy) for each in log_prob.sum(1)])
+
+
+def flat_gradient(value: Tensor, policy: LSTMPolicy) -> Tensor:
+    """(P,): the gradient of a number by all weights; the number can be derived again."""
+    parameters = list(policy.parameters())
+    found = torch.autograd.grad(value, parameters, retain_graph=True)
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def exact_toy(blocks: int = 1) -> ExactTable:
+    """A tied cell space of three operations with :func:`exact_reward` as its accuracy.
+
+    Args:
+        blocks: 1 (36 strings, 21 different cells: for gradients) or 2 (2,916 and 735: for
+            comparisons).
+
+    Raises:
+        SettingsError: another number of blocks.
+    """
+    if blocks not in (1, 2):
+        raise SettingsError(f"the exact toy has 1 or 2 blocks, got {blocks!r}")
+    space = CellSpace(blocks, OPERATIONS, ("add",), tied=True)
+    rewards = numpy.array([[exact_reward(space.decode(t))] for t in space.classes.tokens])
+    return ExactTable(
+        name=f"exact-{blocks}",
+        space=space,
+        tokens=numpy.array(space.classes.tokens),
+        keys=space.classes.keys,
+        validation=rewards,
+        read_test=rewards.copy,
+        info={"complete": True, "source": "nasworkbench.tables.exact.exact_reward, a formula"},
+    )

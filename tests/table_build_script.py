@@ -32,7 +32,7 @@ class Slow(TableChild):
     """Leaves time to interrupt it."""
 
     def __call__(self, genotype, seed):
-        time.sleep(0.1)
+        time.sleep(0.3)
         return super().__call__(genotype, seed)
 
 

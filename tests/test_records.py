@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -272,29 +273,39 @@ def test_disk_that_is_full_from_the_start(tmp_path):
     assert stored(path) == {}
 
 
-def test_interrupted_while_writing(tmp_path):
-    """Ctrl-C in the middle of a line: half of it is taken back, and the file can be used."""
+def test_interrupted_while_writing(tmp_path, monkeypatch):
+    """Ctrl-C while the disk is waited for: the result stays, and the file can be used."""
     path = filled(tmp_path / "results.jsonl")
 
-    class Interrupted:
+    def interrupted(_):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with Records(path, WORK) as records:
+        monkeypatch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            records.add("four", 16)
+        records.add("five", 25)
+    assert stored(path) == RESULTS | {"four": 16, "five": 25}
+
+
+def test_file_that_takes_little_at_a_time(tmp_path):
+    class Little:
         def __init__(self, file):
             self.file = file
 
         def write(self, data):
-            self.file.write(data[:10])
-            raise KeyboardInterrupt
+            return self.file.write(data[:7])
 
         def __getattr__(self, name):
             return getattr(self.file, name)
 
+    path = tmp_path / "results.jsonl"
     with Records(path, WORK) as records:
-        file = records._file
-        records._file = Interrupted(file)
-        with pytest.raises(KeyboardInterrupt):
-            records.add("lost", 1)
-        records._file = file
-        records.add("four", 16)
-    assert stored(path) == RESULTS | {"four": 16}
+        records._file = Little(records._file)
+        for name, result in RESULTS.items():
+            records.add(name, result)
+    assert stored(path) == RESULTS
 
 
 # --- kill -9 ------------------------------------------------------------------------------------

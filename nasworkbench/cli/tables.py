@@ -71,7 +71,7 @@ def build(
     checksum = tables.save(found, output)
     click.echo(f"{found}\n{_trust(found)}")
     if found.info["failed"]:
-        click.echo(f"left out, because a training failed: {len(found.info['failed']):,} cells")
+        click.echo(f"cells left out, because a training failed: {len(found.info['failed']):,}")
     click.echo(f"{found.info['hours']:.2f} hours of training")
     click.echo(f"{output}: {output.stat().st_size:,} bytes, SHA-256 {checksum}")
 
@@ -125,11 +125,7 @@ def _described(name: str) -> tuple[bool, str]:
         found = tables.load(name)
     except WorkbenchError as error:
         return False, str(error)
-    return True, _size(found)
-
-
-def _size(found: Table) -> str:
-    return repr(found).split(": ", 1)[1]
+    return True, repr(found).removeprefix(f"Table {name!r}: ")
 
 
 # --- info -------------------------------------------------------------------------------------
@@ -152,9 +148,12 @@ def info(name: str, test: bool) -> None:
     if "classes" in found.info:
         click.echo(f"{len(found):,} of its {found.info['classes']:,} different architectures")
     click.echo(f"{_trust(found)}\n")
-    for title, value in _flat({k: v for k, v in found.info.items() if k not in SAID}):
-        click.echo(f"{title:<28}{value}")
-    click.echo(f"{'digest':<28}{found.digest}\n")
+    said = {name: value for name, value in found.info.items() if name not in SAID}
+    fields = [*_flat(said), ("digest", found.digest)]
+    width = max(len(title) for title, _ in fields) + 2
+    for title, value in fields:
+        click.echo(f"{title:<{width}}{value}")
+    click.echo()
     for line in _places(found, test):
         click.echo(line)
 

@@ -20,6 +20,10 @@ from ..spaces import Space
 from .base import Controller, Outcome, Proposal, number, whole
 from .policy import LSTMPolicy, one_thread
 
+#: Batches that are drawn in search of architectures that are not known yet: so many as the policy
+#: would draw them, then hotter and hotter ones, at last nearly uniform ones.
+PATIENCE, HEATING, DRAWS = 3, 1.5, 20
+
 
 class PolicyGradient(Controller):
     """A controller that samples from an :class:`LSTMPolicy` and updates it every ``batch_size``
@@ -36,6 +40,10 @@ class PolicyGradient(Controller):
         whiten_advantages: subtract the batch's mean advantage and divide by its standard
             deviation. Not in the paper.
         hidden: LSTM units, 100 in the paper (A.2).
+        fresh: propose no architecture twice: known ones are drawn again, up to :data:`DRAWS`
+            batches. Not in the paper. The samples then come from the policy *given*
+            that they are new, which the update does not know of: the gradient is a little biased,
+            and a policy that has converged goes on looking around its favourite.
 
     The optimiser is Adam, which the paper does not name: this project's choice.
 
@@ -54,17 +62,17 @@ class PolicyGradient(Controller):
         baseline_decay: float = 0.95,
         whiten_advantages: bool = False,
         hidden: int = 100,
+        fresh: bool = False,
     ) -> None:
         super().__init__(space, seed)
         self.learning_rate = number("learning_rate", learning_rate, 0.0)
         self.batch_size = whole("batch_size", batch_size)
         self.entropy_weight = number("entropy_weight", entropy_weight, 0.0)
         self.baseline_decay = number("baseline_decay", baseline_decay, 0.0, 1.0)
-        if not isinstance(whiten_advantages, bool):
-            raise SettingsError(
-                f"whiten_advantages must be True or False, got {whiten_advantages!r}"
-            )
-        self.whiten_advantages = whiten_advantages
+        for name, value in (("whiten_advantages", whiten_advantages), ("fresh", fresh)):
+            if not isinstance(value, bool):
+                raise SettingsError(f"{name} must be True or False, got {value!r}")
+        self.whiten_advantages, self.fresh = whiten_advantages, fresh
         self.hidden = whole("hidden", hidden)
         self.generator = torch.Generator().manual_seed(self.seed)
         choices = [decision.choices for decision in space.decisions]
@@ -75,10 +83,30 @@ class PolicyGradient(Controller):
         self.baseline: float | None = None
         self.updates = 0
         self.waiting: list[Outcome] = []  # told, and not yet part of an update
+        self.known: dict[str, None] = {}  # keys of what was proposed, if ``fresh``
 
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
+        if not self.fresh:
+            return self._sample(count)
+        drawn: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
+        for tries in range(DRAWS):
+            temperature = HEATING ** max(0, tries - PATIENCE)
+            for tokens, log_probs in self._sample(max(count, self.batch_size), temperature):
+                key = self.space.decode(tokens).key
+                if len(drawn) < count and key not in self.known:
+                    self.known[key] = None
+                    drawn.append((tokens, log_probs))
+            if len(drawn) == count:
+                return drawn
+        return [*drawn, *self._sample(count - len(drawn))]  # the space is all but exhausted
+
+    def _sample(
+        self, count: int, temperature: float = 1.0
+    ) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+        self.policy.temperature = temperature
         with one_thread():
             tokens, log_probs, _ = self.policy.sample(count, self.generator)
+        self.policy.temperature = 1.0
         return [
             (tuple(t), tuple(p)) for t, p in zip(tokens.tolist(), log_probs.tolist(), strict=True)
         ]
@@ -138,7 +166,9 @@ class PolicyGradient(Controller):
 
     def settings(self) -> dict[str, Any]:
         names = ("seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay")
-        return {name: getattr(self, name) for name in (*names, "whiten_advantages", "hidden")}
+        return {
+            name: getattr(self, name) for name in (*names, "whiten_advantages", "hidden", "fresh")
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -151,6 +181,7 @@ class PolicyGradient(Controller):
                 "baseline": self.baseline,
                 "last_update": self.last_update,
             },
+            **({"known": list(self.known)} if self.fresh else {}),
             "waiting": {
                 "numbers": [o.proposal.number for o in self.waiting],
                 "rewards": [o.reward for o in self.waiting],
@@ -168,6 +199,7 @@ class PolicyGradient(Controller):
         progress = state["progress"]
         self.asked, self.updates = progress["asked"], progress["updates"]
         self.baseline, self.last_update = progress["baseline"], progress["last_update"]
+        self.known = dict.fromkeys(state.get("known", ()))
         waiting = state["waiting"]
         self.waiting = [
             Outcome(Proposal(n, tuple(tokens), self.space.decode(tokens), tuple(log_probs)), reward)

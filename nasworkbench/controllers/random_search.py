@@ -48,8 +48,7 @@ class RandomSearch(Controller):
         """Rewards change nothing here."""
 
     def settings(self) -> dict[str, Any]:
-        classes = {"over": self.over} if self.over != "strings" else {}
-        return {"seed": self.seed, **classes}
+        return {"seed": self.seed, "over": self.over}
 
     def state_dict(self) -> dict[str, Any]:
         generator = json.dumps(self.generator.bit_generator.state)

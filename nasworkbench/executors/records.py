@@ -100,13 +100,11 @@ class Records:
             while written < len(line):  # a disk that fills up takes a part, then none
                 written += self._file.write(line[written:])
             os.fsync(self._file.fileno())  # results took minutes; a power cut must not take them
-        except BaseException as error:
+        except OSError as error:
             with contextlib.suppress(OSError):  # else the next process cuts the half line off
                 self._file.truncate(end)
                 self._file.seek(end)
-            if isinstance(error, OSError):
-                raise self._unwritable(error) from None
-            raise
+            raise self._unwritable(error) from None
         return json.loads(line)
 
     def _unwritable(self, error: OSError) -> StoreError:

@@ -5,21 +5,28 @@ another draws the rows on axes that are given to it.
 >>> plots.draw_rewards(plots.reward_rows(search.trials()), ax)
 """
 
+from .comparison import comparison_rows, draw_comparison, draw_learning, learning_rows
 from .judged import draw_judged, judged_rows, mean_interval
 from .operations import choice_rows, draw_operations, operation_rows
 from .rewards import draw_rewards, reward_rows
 from .style import figure, png, save, styled
 from .updates import draw_updates, even_entropy, update_rows
+from .verdicts import draw_verdicts, verdict_rows
 
 __all__ = [
     "choice_rows",
+    "comparison_rows",
+    "draw_comparison",
     "draw_judged",
+    "draw_learning",
     "draw_operations",
     "draw_rewards",
     "draw_updates",
+    "draw_verdicts",
     "even_entropy",
     "figure",
     "judged_rows",
+    "learning_rows",
     "mean_interval",
     "operation_rows",
     "png",
@@ -27,4 +34,5 @@ __all__ = [
     "save",
     "styled",
     "update_rows",
+    "verdict_rows",
 ]

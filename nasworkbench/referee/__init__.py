@@ -7,12 +7,15 @@ searches by training their best cells again.
 from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
 from .comparing import MEASURES, Comparison, compare
 from .contest import Run
-from .judging import Retrain, Work, best_judged, retrain_best, verdict
+from .judging import ORIGINS, Retrain, Work, best_judged, retrain_best, verdict
+from .revealing import Revealed, reveal
 
 __all__ = [
     "MEASURES",
+    "ORIGINS",
     "Comparison",
     "Retrain",
+    "Revealed",
     "Run",
     "Verdict",
     "Work",
@@ -22,5 +25,6 @@ __all__ = [
     "bootstrap_means",
     "compare",
     "retrain_best",
+    "reveal",
     "verdict",
 ]

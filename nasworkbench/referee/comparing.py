@@ -84,7 +84,10 @@ def compare(
         StoreError: the directory holds runs of another comparison under these names.
         WorkbenchError: a run failed.
     """
-    seeds = _checked(controllers, space, evaluator, budget, seeds, samples)
+    numbers = {"budget": budget, "workers": workers}
+    if samples is not None:
+        numbers["samples"] = samples
+    seeds = _checked(controllers, space, evaluator, seeds, numbers)
     if workers != 1:
         _check_sendable(controllers)
     samples = PATIENCE * budget if samples is None else samples
@@ -133,9 +136,8 @@ def _checked(
     controllers: Mapping[str, Factory],
     space: Space,
     evaluator: TableEvaluator,
-    budget: int,
     seeds: int | Sequence[int],
-    samples: int | None,
+    numbers: Mapping[str, int],
 ) -> list[int]:
     """The seeds, if everything can be run."""
     if not isinstance(evaluator, TableEvaluator):
@@ -165,9 +167,8 @@ def _checked(
                 f"the controllers {other!r} and {name!r} would share a file: their names must "
                 "differ in a letter or a digit"
             )
-    for name, value in (("budget", budget), ("samples", samples)):
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        if not whole and not (name == "samples" and value is None):
+    for name, value in numbers.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise SettingsError(f"{name} must be a whole number from 1, got {value!r}")
     try:
         given = range(seeds) if isinstance(seeds, int) else seeds

@@ -25,7 +25,7 @@ from ..controllers import Controller
 from ..controllers.base import number as checked_number
 from ..controllers.base import whole
 from ..controllers.policy import one_thread
-from ..errors import SettingsError, StoreError
+from ..errors import SettingsError, StoreError, TableError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
 from .evaluators import Evaluation, Task
 from .ledger import Ledger
@@ -42,6 +42,7 @@ from .loop import Loop
 from .progress import Progress
 from .provenance import provenance
 from .store import Store, Trial, trials_frame
+from .table_evaluator import TableEvaluator
 
 if TYPE_CHECKING:
     import pandas
@@ -66,6 +67,7 @@ class Search:
     Raises:
         StoreError: the folder holds a search already.
         SettingsError: the controller was made for another space, or a setting is out of range.
+        TableError: the evaluator's table is of another space.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Search:
         notes: dict[str, Any] | None = None,
     ) -> None:
         _check_made_for(controller, space)
+        _check_table(evaluator, space)
         whole("seed", seed, least=0)
         if failure_reward is not None:
             failure_reward = checked_number("failure_reward", failure_reward, -math.inf)
@@ -335,6 +338,18 @@ def _check_made_for(controller: Controller, space: Any) -> None:
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"
         )
+
+
+def _check_table(evaluator: Any, space: Any) -> None:
+    """A table of another space makes every trial an error; say so before the first one."""
+    if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
+        table = evaluator.table
+        if table.space.settings() != space.settings():
+            raise TableError(
+                f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}. "
+                "Search table.space, or let what is not in the table fail: "
+                "TableEvaluator(table, missing='fail')"
+            )
 
 
 def _unused_directory() -> Path:

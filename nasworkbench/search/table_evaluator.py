@@ -16,7 +16,8 @@ class TableEvaluator:
     """Looks the genotype up in a table; its reward is the validation accuracy found there.
 
     Only validation accuracies: the test accuracies are for whoever judges the search. Looking up
-    is free, and counted: see :attr:`lookups` and :attr:`distinct`.
+    is free, and counted: see :attr:`lookups` and :attr:`distinct`. (Worker processes have copies
+    that count for themselves.)
 
     Args:
         table: from :func:`nasworkbench.tables.load`.

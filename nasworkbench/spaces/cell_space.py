@@ -128,7 +128,7 @@ class CellSpace(Space):
             "operations": list(self.operations),
             "combinations": list(self.combinations),
             "inputs": self.inputs,
-            **({"tied": True} if self.tied else {}),  # searches stored before it was known resume
+            "tied": self.tied,
         }
 
     def __repr__(self) -> str:

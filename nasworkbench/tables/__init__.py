@@ -5,6 +5,7 @@
 """
 
 from .building import build
+from .exact import ExactTable, exact_toy
 from .files import read, save
 from .graphs import GRAPH_TABLES, load_graph_table
 from .loading import load, names
@@ -15,11 +16,13 @@ from .table import Table
 __all__ = [
     "GRAPH_TABLES",
     "PLANS",
+    "ExactTable",
     "Plan",
     "Reliability",
     "Table",
     "TableChild",
     "build",
+    "exact_toy",
     "load",
     "load_graph_table",
     "names",

@@ -42,7 +42,8 @@ def build(
         folder: where the results are kept, in ``trainings.jsonl``.
         cells: so many cells, drawn uniformly; None: all. More include those of fewer.
         executor: runs a :class:`TableChild`, and is stopped in the end; by default ``workers``
-            processes.
+            processes. Another number of torch threads than one rounds otherwise, and so gives
+            other accuracies.
         workers: processes, one torch thread each.
         provenance: versions and machine, to be kept with the table.
         progress: show a bar; None: if somebody watches.

@@ -142,9 +142,9 @@ class Table:
                     f"{type(key).__name__}"
                 ) from None
             raise TableError(
-                f"the architecture with key {key!r} is not among the {len(self)} of the table "
-                f"{self.name!r}. It holds architectures of {self.space!r}: search that space"
-                + ("" if self.complete else "; it is incomplete: take missing='fail'")
+                f"the architecture with key {key!r} is not among the {len(self):,} of the table "
+                f"{self.name!r}, which are of {self.space!r}. Search that space, or let what is "
+                "not in the table fail: TableEvaluator(table, missing='fail')"
             ) from None
 
     def genotype(self, row: int) -> Any:

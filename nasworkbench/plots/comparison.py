@@ -1,0 +1,144 @@
+"""What ``compare`` found: how good the best is, and what each controller learned.
+
+A line is the mean over the seeds of one controller, its band the 95 % bootstrap interval of that
+mean. Bands that overlap decide nothing, and neither do bands that do not: the runs are paired, and
+:func:`nasworkbench.plots.draw_verdicts` shows the interval of the differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+import pandas
+from matplotlib.axes import Axes
+
+from ..errors import SettingsError, listed
+from ..referee import MEASURES, Comparison, bootstrap_mean
+from ..referee.contest import WINDOW
+from .lines import draw_lines
+from .style import say, styled
+
+#: Points of a line, and resamples of each interval of :func:`learning_rows`: this project's choice.
+POINTS, RESAMPLES = 40, 2000
+
+#: A measure's axis, and whether it is drawn on a logarithmic scale.
+AXES = {
+    "rank": ("mean validation rank (1 is best)", True),
+    "validation_regret": ("mean validation regret (0 is best)", True),
+    "test_regret": ("mean test regret (0 is best)", True),
+    "top": ("probability of an architecture of the best 1 %", False),
+    "area": ("mean validation regret so far", True),
+    "samples": ("mean number of proposals", True),
+}
+
+
+def comparison_rows(
+    comparison: Comparison, measure: str = "rank", at: Sequence[int] | None = None
+) -> pandas.DataFrame:
+    """A row per controller and number of evaluations.
+
+    Args:
+        comparison: what ``compare`` returned.
+        measure: one of :data:`nasworkbench.referee.MEASURES`.
+        at: numbers of evaluations; by default 40 from a fiftieth of the budget on, at equal
+            distances on a logarithmic scale.
+
+    Returns:
+        The columns ``controller``, ``evaluations``, ``measure``, ``mean`` (over the seeds), ``low``
+        and ``high`` (its 95 % bootstrap interval) and ``seeds``.
+
+    Raises:
+        SettingsError: an unknown measure, or numbers beyond the budget.
+    """
+    checked_measure(measure)
+    if at is None:
+        first, last = max(1, comparison.budget // 50), comparison.budget
+        at = numpy.geomspace(first, last, POINTS).round().astype(int).tolist()
+    rows = []
+    for (name, evaluations), own in comparison.rows(at).groupby(
+        ["controller", "evaluations"], sort=False
+    ):
+        interval = bootstrap_mean(own[measure].to_numpy(float))
+        rows.append((name, evaluations, measure, *interval, len(own)))
+    names = ["controller", "evaluations", "measure", "mean", "low", "high", "seeds"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def draw_comparison(
+    rows: pandas.DataFrame, ax: Axes, title: str = "", referees: Sequence[str] | None = None
+) -> Axes:
+    """Draw :func:`comparison_rows`: a line with its band per controller, named at its end.
+
+    Args:
+        rows: of one measure.
+        ax: what to draw on.
+        title: of the axes, for example the table's name.
+        referees: controllers that are drawn in the referee's colour; by default those whose names
+            begin with "random".
+    """
+    if rows.empty:
+        styled(ax, "different architectures evaluated", "", title)
+        say(ax, "nothing has been compared yet")
+        return ax
+    words, logarithmic = AXES[rows["measure"].iloc[0]]
+    styled(ax, "different architectures evaluated", words, title)
+    draw_lines(rows, ax, "evaluations", referees, logarithmic)
+    return ax
+
+
+def learning_rows(comparison: Comparison, points: int = POINTS) -> pandas.DataFrame:
+    """The mean reward of what each controller proposes, as it goes on: what it has learned.
+
+    Known architectures count again here: a policy that has converged on a good one is good. A
+    line ends where the shortest run of its controller ends, so that it is a mean of the same seeds
+    throughout.
+
+    Args:
+        comparison: what ``compare`` returned.
+        points: of the longest line, at about equal distances on a logarithmic scale.
+
+    Returns:
+        The columns ``controller``, ``samples`` (proposals made), ``mean`` (over the seeds, and over
+        the proposals since the row before), ``low`` and ``high`` (its 95 % bootstrap interval over
+        the seeds) and ``seeds``. A controller of which a run made fewer than 20 proposals has no
+        row.
+    """
+    runs = {name: [run for run in comparison.runs if run.controller == name]
+            for name in comparison.controllers}  # fmt: skip
+    # windows that every run of the controller has filled
+    filled = {name: min(run.samples for run in own) // WINDOW for name, own in runs.items()}
+    longest = max(filled.values(), default=0)
+    ends = numpy.unique(numpy.geomspace(1, max(longest, 1), points).round().astype(int))
+    rows = []
+    for name, own in runs.items():
+        means = numpy.array([run.means[: filled[name]] for run in own])
+        start = 0
+        for end in ends[ends <= filled[name]].tolist():
+            interval = bootstrap_mean(means[:, start:end].mean(1), RESAMPLES)
+            rows.append((name, end * WINDOW, *interval, len(own)))
+            start = end
+    names = ["controller", "samples", "mean", "low", "high", "seeds"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def draw_learning(
+    rows: pandas.DataFrame, ax: Axes, title: str = "", referees: Sequence[str] | None = None
+) -> Axes:
+    """Draw :func:`learning_rows`; the arguments are those of :func:`draw_comparison`."""
+    styled(ax, "proposals, known architectures counted again", "mean reward of proposals", title)
+    if rows.empty:
+        say(ax, f"no controller has made {WINDOW} proposals yet")
+        return ax
+    draw_lines(rows, ax, "samples", referees, logarithmic=False)
+    return ax
+
+
+def checked_measure(measure: str) -> None:
+    """Say so if there is no such measure.
+
+    Raises:
+        SettingsError: no measure of a comparison.
+    """
+    if measure not in MEASURES:
+        raise SettingsError(f"there is no measure {measure!r}; there are {listed(MEASURES)}")

@@ -1,0 +1,51 @@
+"""Other people's searchers behind this project's interface, to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+
+from nasworkbench.controllers import Controller, Outcome
+from nasworkbench.spaces import Space
+
+
+class TPE(Controller):
+    """Optuna's tree-structured Parzen estimator, multivariate, otherwise with its defaults."""
+
+    def __init__(self, space: Space, seed: int = 0) -> None:
+        super().__init__(space, seed)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(
+            multivariate=True, seed=seed, warn_independent_sampling=False
+        )
+        self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self.distributions: dict[str, Any] = {
+            decision.name: optuna.distributions.CategoricalDistribution(
+                tuple(range(decision.choices))
+            )
+            for decision in space.decisions
+        }
+        self.trials: dict[int, optuna.Trial] = {}
+
+    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
+        drawn = []
+        for number in range(self.asked, self.asked + count):
+            trial = self.study.ask(self.distributions)
+            self.trials[number] = trial
+            drawn.append((tuple(trial.params[name] for name in self.distributions), ()))
+        return drawn
+
+    def _learn(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self.study.tell(self.trials.pop(outcome.proposal.number), outcome.reward)
+
+    def settings(self) -> dict[str, Any]:
+        return {"seed": self.seed, "optuna": optuna.__version__, "multivariate": True}
+
+    def state_dict(self) -> dict[str, Any]:
+        raise NotImplementedError("a peer runs in comparisons only")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        raise NotImplementedError("a peer runs in comparisons only")

@@ -2,6 +2,7 @@
 # make test     all tests, the notebooks included
 # make lab      JupyterLab on the lessons
 # make bench    speed, as ratios (not part of the tests)
+# make referee  who wins: tests/benchmarks/who_wins.md anew (an hour; resumable)
 #
 # Each target installs what it needs into .venv once, and again only when pyproject.toml changes.
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test lab bench lint clean
+.PHONY: search test lab bench referee lint clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed
@@ -32,6 +33,10 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/overhead.py
 	$(BIN)/python tests/benchmarks/children.py
 	$(BIN)/python tests/benchmarks/networks.py
+	$(BIN)/python tests/benchmarks/tables.py
+
+referee: $(VENV)/installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/who_wins.py
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11")'

@@ -319,6 +319,7 @@ def test_the_papers_settings_are_the_defaults():
         "baseline_decay": 0.95,
         "whiten_advantages": False,
         "hidden": 100,
+        "fresh": False,
         "clip": 0.2,
         "epochs": 4,
     }

@@ -11,12 +11,14 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_eight_lines_run(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
-    lines = [line for line in code.splitlines() if line.strip()]
-    assert len(lines) == 8
+def test_the_python_runs(tmp_path, monkeypatch, capsys):
+    eight, seconds = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+    assert len([line for line in eight.splitlines() if line.strip()]) == 8
     monkeypatch.chdir(tmp_path)
-    exec(compile(code.replace("trials=10", "trials=2"), "README.md", "exec"), {})
+    names: dict = {}
+    exec(compile(eight.replace("trials=10", "trials=2"), "README.md", "exec"), names)
+    exec(compile(seconds.replace("seeds=10", "seeds=2"), "README.md", "exec"), names)
+    assert "paired seeds" in capsys.readouterr().out
     assert (tmp_path / "best.svg").read_text(encoding="utf-8").count("<svg") == 1
     assert len(list(tmp_path.glob("runs/*/search.sqlite"))) == 1
 
@@ -29,7 +31,7 @@ def test_links_lead_to_files():
 
 def test_commands_exist():
     named = set(re.findall(r"^nasworkbench (\w+)", TEXT, re.M))
-    assert named == {"search", "resume", "report", "draw", "profile", "data"}
+    assert named == {"search", "resume", "report", "draw", "profile", "data", "table"}
     for name in named:
         assert cli.main([name, "--help"]) == 0
 

@@ -21,6 +21,9 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def __str__(self) -> str:
+        return self.sentence
+
 
 def bootstrap_means(
     cells: Sequence[Sequence[float] | numpy.ndarray],

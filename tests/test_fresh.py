@@ -1,0 +1,121 @@
+"""Policies that propose nothing twice, and random search over classes."""
+
+import io
+from collections import Counter
+
+import numpy
+import pytest
+import torch
+from scipy import stats
+
+from nasworkbench.controllers import PPO, Outcome, RandomSearch, Reinforce
+from nasworkbench.errors import SettingsError, SpaceError
+from nasworkbench.spaces import CellSpace
+
+SPACE = CellSpace(2, ("identity", "max_pool_3x3"), ("add",), tied=True)  # 576 strings
+LEARNING = {"batch_size": 4, "hidden": 8, "learning_rate": 0.05}
+
+
+def converge(controller):
+    """Make the policy all but certain of the first choice everywhere."""
+    with torch.no_grad():
+        controller.policy.head_bias[:, 0, 0] += 12.0
+
+
+def keys(proposals):
+    return [proposal.genotype.key for proposal in proposals]
+
+
+@pytest.mark.parametrize("kind", [PPO, Reinforce])
+def test_no_architecture_twice_until_the_space_is_exhausted(kind):
+    controller = kind(SPACE, 0, fresh=True, **LEARNING)
+    found = keys(controller.ask(4) + controller.ask(1) + controller.ask(40))
+    assert len(set(found)) == len(found) == 45
+    repeating = kind(SPACE, 0, **LEARNING)
+    assert len(set(keys(repeating.ask(45)))) < 45
+
+
+def test_a_converged_policy_goes_on_finding_new_ones():
+    """Drawn hotter and hotter; without ``fresh`` it says the same thing for ever."""
+    stuck, fresh = (PPO(SPACE, 0, fresh=fresh, **LEARNING) for fresh in (False, True))
+    for controller in (stuck, fresh):
+        converge(controller)
+    assert len(set(keys(stuck.ask(60)))) <= 2
+    assert len(set(keys(fresh.ask(60)))) == 60
+    assert fresh.policy.temperature == 1.0
+
+
+def test_an_exhausted_space_is_proposed_again():
+    tiny = CellSpace(1, ("identity",), ("add",), tied=True)  # 4 strings, 3 classes
+    assert len(tiny.classes) == 3
+    controller = PPO(tiny, 0, fresh=True, **LEARNING)
+    found = keys(controller.ask(10))
+    assert len(found) == 10 and len(set(found)) == 3
+    assert len(set(found[:3])) == 3
+
+
+def test_stored_log_probs_are_those_of_the_draw():
+    """Of an unheated draw the policy's own, so that PPO's first ratio is 1."""
+    controller = PPO(SPACE, 0, fresh=True, **LEARNING)
+    proposals = controller.ask(4)
+    tokens = torch.tensor([proposal.tokens for proposal in proposals])
+    own, _ = controller.policy.evaluate(tokens)
+    stored = torch.tensor([proposal.log_probs for proposal in proposals])
+    torch.testing.assert_close(own.detach(), stored, atol=1e-5, rtol=0)
+    converge(controller)
+    heated = controller.ask(8)
+    assert all(numpy.isfinite(proposal.log_probs).all() for proposal in heated)
+    controller.tell([Outcome(proposal, 0.5) for proposal in proposals + heated])  # learns of both
+    assert controller.updates == 3
+
+
+def test_what_is_known_survives_a_restart():
+    controller = PPO(SPACE, 3, fresh=True, **LEARNING)
+    before = keys(controller.ask(30))
+    file = io.BytesIO()
+    torch.save(controller.state_dict(), file)
+    file.seek(0)
+    again = PPO(SPACE, 3, fresh=True, **LEARNING)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    after = keys(again.ask(30))
+    assert after == keys(controller.ask(30))
+    assert not set(before) & set(after)
+    assert "known" not in PPO(SPACE, 3, **LEARNING).state_dict()
+
+
+def test_fresh_is_true_or_false():
+    with pytest.raises(SettingsError, match="fresh must be True or False, got 1"):
+        PPO(SPACE, fresh=1)
+
+
+# --- random search over classes ---------------------------------------------------------------
+
+
+def test_over_classes_every_class_is_drawn_as_often():
+    classes = SPACE.classes
+    draws = 40 * len(classes)
+    counts = {
+        over: Counter(keys(RandomSearch(SPACE, 0, over=over).ask(draws)))
+        for over in ("classes", "strings")
+    }
+    even = [counts["classes"][key] for key in classes.keys]
+    assert stats.chisquare(even).pvalue > 0.001
+    by_strings = [counts["strings"][key] for key in classes.keys]
+    expected = [draws * strings / SPACE.size for strings in classes.strings]
+    assert stats.chisquare(by_strings, expected).pvalue > 0.001
+    assert stats.chisquare(by_strings).pvalue < 1e-6  # which is far from even
+
+
+def test_over_classes_is_refused_for_a_space_too_large():
+    with pytest.raises(SpaceError, match="too large to enumerate"):
+        RandomSearch(CellSpace(), over="classes")
+    with pytest.raises(SettingsError, match="over must be 'strings' or 'classes', got 'cells'"):
+        RandomSearch(SPACE, over="cells")
+
+
+def test_over_classes_goes_on_from_its_state():
+    one, two = (RandomSearch(SPACE, 5, over="classes") for _ in range(2))
+    one.ask(7)
+    two.load_state_dict(one.state_dict())
+    assert keys(one.ask(5)) == keys(two.ask(5))
+    assert one.settings() == {"seed": 5, "over": "classes"}

@@ -217,6 +217,28 @@ def test_rows_against_a_naive_reckoning(drawn):
         assert found == pytest.approx(wanted, abs=1e-9)
 
 
+def test_by_samples_known_architectures_count_again():
+    order = numpy.argsort(TABLE.mean_validation)
+    worst, middle, best = (int(order[place]) for place in (0, len(order) // 2, -1))
+    script = (worst, worst, worst, middle, worst, best)
+    comparison = run_here({"a": scripted(*script)}, budget=3, seeds=1, samples=6)
+    rows = comparison.rows([1, 3, 4, 5, 6], by="samples")
+    ranks = [len(TABLE), len(TABLE), *(int(TABLE.ranks[row]) for row in (middle, middle)), 1]
+    assert rows["rank"].tolist() == ranks
+    assert rows["evaluations"].tolist() == [1, 1, 2, 2, 3]
+    assert rows["samples"].tolist() == [1, 3, 4, 5, 6]
+    assert (
+        "After 6 samples on"
+        in run_here({"a": scripted(*script), "b": scripted(best)}, budget=3, seeds=1, samples=6)
+        .verdict("a", "b", 6, by="samples")
+        .sentence
+    )
+    with pytest.raises(SettingsError, match=r"numbers of samples, .* the longest run's 6; got \[7"):
+        comparison.rows([7], by="samples")
+    with pytest.raises(SettingsError, match="by must be 'evaluations' or 'samples', got 'hours'"):
+        comparison.rows([1], by="hours")
+
+
 def test_the_best_one_per_cent_is_rounded_up():
     wide = CellSpace(1, OPERATIONS, ("add",))  # 441 classes: the best five
     table = make_table(wide)

@@ -5,7 +5,8 @@ searches by training their best cells again.
 """
 
 from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
-from .comparing import MEASURES, Comparison, compare
+from .comparing import compare
+from .comparison import MEASURES, Comparison
 from .contest import Run
 from .judging import ORIGINS, Retrain, Work, best_judged, retrain_best, verdict
 from .revealing import Revealed, reveal

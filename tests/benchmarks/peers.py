@@ -17,9 +17,7 @@ class TPE(Controller):
     def __init__(self, space: Space, seed: int = 0) -> None:
         super().__init__(space, seed)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.TPESampler(
-            multivariate=True, seed=seed, warn_independent_sampling=False
-        )
+        sampler = optuna.samplers.TPESampler(multivariate=True, seed=seed)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self.distributions: dict[str, Any] = {
             decision.name: optuna.distributions.CategoricalDistribution(

@@ -7,6 +7,7 @@ the file, there is no request to anywhere, and every text that comes out of a st
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,6 +28,7 @@ from .found import best, reads_table, revealed
 from .numbers import date, decimals, duration, missing, short, whole
 
 TEMPLATE = "report.html"
+MANY = "many_searches.json"
 #: With more trials than this, their table is folded up until somebody opens it.
 MOST_UNFOLDED = 500
 
@@ -79,6 +81,7 @@ def render(directory: str | Path, table: Table | None = None) -> str:
             tier=job.get("tier"),
             verdict=search["meta"]["verdict"],
             revealed=revealed(search, table),
+            many=many_searches(),
             facts=_facts(search, referee),
             best=best(search),
             rewards=reward_figure(search, _class_name(search), referee),
@@ -91,6 +94,12 @@ def render(directory: str | Path, table: Table | None = None) -> str:
             written_at=datetime.now(UTC).timestamp(),
         )
     )
+
+
+def many_searches() -> list[str]:
+    """What 30 searches of each controller on tables have shown, sentence by sentence: verdicts that
+    ``tests/benchmarks/who_wins.py`` left beside this file."""
+    return json.loads(Path(__file__).with_name(MANY).read_text(encoding="utf-8"))
 
 
 # --- reading ----------------------------------------------------------------------------------

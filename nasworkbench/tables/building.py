@@ -119,6 +119,7 @@ def _assembled(
     validation, test = column("validation"), column("test")
     seconds = column("seconds").astype(numpy.float32)
     info = {
+        "command": f"nasworkbench table build {plan.name}",
         "plan": plan.settings() | {"seeds": plan.seeds},
         "complete": len(whole) == len(classes),
         "classes": len(classes),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -29,6 +30,7 @@ from nasworkbench.search.provenance import provenance
 from nasworkbench.tables import load
 
 HERE = Path(__file__).parent
+QUOTED = HERE.parents[1] / "nasworkbench" / "report" / "many_searches.json"
 
 #: The settings were chosen on these two tables, which are therefore not reported.
 TUNED_ON = ("graph-photo", "graph-computers")
@@ -67,7 +69,7 @@ class Study:
     """All comparisons of the page, run as far as they are not stored."""
 
     def __init__(self, folder: Path, quick: bool, workers: int) -> None:
-        self.folder, self.workers = folder, workers
+        self.folder, self.quick, self.workers = folder, quick, workers
         self.seeds = 3 if quick else 30
         self.budget = 60 if quick else 500
         self.at = (20, 40, 60) if quick else (50, 100, 200, 500)
@@ -141,6 +143,9 @@ def scores(comparison: Comparison, at: Sequence[int]) -> str:
             summary.loc[(name, at[-2])], "test_regret", ".2f", 100
         )
         row[f"proposals for {at[-1]}"] = f"{last['samples']:,.0f}"
+        runs = [run for run in comparison.runs if run.controller == name]
+        rewards = [numpy.mean(run.means[-6:-1]) for run in runs]  # whole windows of 20
+        row["mean reward of its last 100 proposals"] = f"{numpy.mean(rewards):.4f}"
         rows.append(row)
     return table_of(rows)
 
@@ -276,6 +281,16 @@ architectures, and its samples stay mediocre.
 # --- the page ---------------------------------------------------------------------------------
 
 
+def quoted(comparisons: dict[str, Comparison], at: int) -> list[str]:
+    """The verdicts that every search's report repeats."""
+    pairs = (("PPO", STRINGS), ("PPO, tuned", STRINGS), ("PPO, tuned", "evolution, tuned"))
+    return [
+        comparisons[table].verdict(a, b, at).sentence
+        for table in ("cells", "graph-arxiv")
+        for a, b in pairs
+    ]
+
+
 def write(study: Study, page: Path) -> None:
     pictures = page.with_name("pictures")
     pictures.mkdir(parents=True, exist_ok=True)
@@ -362,6 +377,8 @@ def write(study: Study, page: Path) -> None:
         + f"; {package} at the commit that holds this page."
     )
     page.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    target = page.with_name(QUOTED.name) if study.quick else QUOTED
+    target.write_text(json.dumps(quoted(comparisons, main), indent=1) + "\n", encoding="utf-8")
 
 
 def described(name: str) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from nasworkbench import PPO, CellSpace, Genotype, RandomSearch, Reinforce, Sear
 from nasworkbench.drawing import rendering
 from nasworkbench.errors import StoreError, WorkbenchError
 from nasworkbench.search import Evaluation
+
+ROOT = Path(__file__).parent.parent
 
 #: So small that some genotypes are proposed twice and take their reward from the cache.
 SPACE = CellSpace(blocks=1, operations=("identity", "conv_1x1"))
@@ -295,12 +298,23 @@ def test_without_graphviz_the_report_has_the_text(tmp_path, monkeypatch):
     assert seen.count("svg") == 0
 
 
+def test_what_many_searches_say_is_quoted(tmp_path):
+    Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run").run(1)
+    sentences = report.many_searches()
+    assert len(sentences) >= 4
+    assert all("30 paired seeds" in each and "95 % interval" in each for each in sentences)
+    said = page(tmp_path / "run").texts["verdict"]
+    assert [each for each in sentences if each not in said] == []
+    whole = (ROOT / "tests" / "benchmarks" / "who_wins.md").read_text(encoding="utf-8")
+    assert [each for each in sentences if each not in whole] == []  # of one making
+
+
 def test_many_trials_are_folded_up(tmp_path, monkeypatch):
     Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run").run(6)
 
     def unfolded() -> list[bool]:
         page_ = page(tmp_path / "run")
-        return ["open" in a for tag, a in page_.elements if tag == "details"][1:]
+        return ["open" in a for tag, a in page_.elements if tag == "details"][2:]
 
     assert unfolded() == [True]
     monkeypatch.setattr(report, "MOST_UNFOLDED", 5)

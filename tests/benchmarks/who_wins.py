@@ -319,15 +319,16 @@ def write(study: Study, page: Path) -> None:
         )
         parts.append(standing(comparisons, against, (main, at[-1]), measure) + "\n")
     for name, comparison in comparisons.items():
-        figure, ax = plots.figure(size=(9.0, 5.0))
-        plots.draw_comparison(plots.comparison_rows(comparison), ax, name)
-        plots.save(figure, pictures / f"{name}-rank.png")
+        figure, axes = plots.figure(rows=2, size=(9.0, 10.0))
+        plots.draw_comparison(plots.comparison_rows(comparison), axes[0], name)
+        plots.draw_learning(plots.learning_rows(comparison), axes[1])
+        (pictures / f"{name}.png").write_bytes(plots.png(figure, dpi=100))
         parts += [
             f"## {name}\n",
             f"{comparison.evaluator.table!r}. Mean over {study.seeds} seeds, in brackets the 95 % "
             "bootstrap interval of that mean; rank 1 is the table's best by validation.\n",
             scores(comparison, at),
-            f"\n![Mean rank of the best so far](pictures/{name}-rank.png)\n",
+            f"\n![Rank of the best so far; mean reward of proposals](pictures/{name}.png)\n",
             "From so many evaluations on, up to the last, its rank is better than that of\n",
             table_of(
                 {
@@ -351,7 +352,7 @@ def write(study: Study, page: Path) -> None:
         comparison = study.long(name)
         figure, ax = plots.figure(size=(9.0, 5.0))
         plots.draw_learning(plots.learning_rows(comparison), ax, name)
-        plots.save(figure, pictures / f"{name}-learning.png")
+        (pictures / f"{name}-20000.png").write_bytes(plots.png(figure, dpi=100))
         for controller in ("REINFORCE", "PPO"):
             rows.append(
                 {
@@ -366,9 +367,7 @@ def write(study: Study, page: Path) -> None:
                 }
             )
     parts.append(table_of(rows))
-    parts += [
-        f"\n![Mean reward of the proposals](pictures/{n}-learning.png)\n" for n in LONG_TABLES
-    ]
+    parts += [f"\n![Mean reward of the proposals](pictures/{n}-20000.png)\n" for n in LONG_TABLES]
     comparison = study.entropy("graph-arxiv")
     parts += [ENTROPY, trade(comparison, study.budget), ""]
     parts.append(

@@ -17,7 +17,7 @@ FLOORS = {
     "training": 3, "executors": 3, "tables": 3,
     "search": 4,
     "tiers": 5, "referee": 5, "plots": 5, "report": 5, "transfer": 5, "job": 5,
-    "widgets": 6, "cli": 6,
+    "widgets": 6, "cli": 6, "lessons": 6,
 }  # fmt: skip
 #: the one import upwards: things show themselves as pictures
 EXCEPTION = ("genotype", "_repr_mimebundle_", "nasworkbench.drawing")

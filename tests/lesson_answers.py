@@ -1,0 +1,8 @@
+"""For each exercise of each lesson, in order: a wrong answer and a right one.
+
+Each is the line (or lines) that takes the place of ``name = None``.
+"""
+
+ANSWERS: dict[str, list[tuple[str, str]]] = {
+    "00_start_here": [],
+}

@@ -1,6 +1,7 @@
 # make search   find, draw and judge a cell (the main job, tier laptop)
 # make test     all tests, the notebooks included
 # make lab      JupyterLab on the lessons
+# make notebooks  the lessons executed anew, toy tier, in their normal form
 # make bench    speed, as ratios (not part of the tests)
 # make referee  who wins: tests/benchmarks/who_wins.md anew (an hour; resumable)
 #
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test lab bench referee lint clean
+.PHONY: search test lab notebooks bench referee lint clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed
@@ -22,6 +23,9 @@ lab: $(VENV)/installed
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 NASWORKBENCH_TIER=toy NASWORKBENCH_PROGRESS=0 $(BIN)/python -m pytest \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks $(ARGS)
+
+notebooks: $(VENV)/installed-dev
+	$(BIN)/python tests/notebooks.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check nasworkbench tests

@@ -400,3 +400,12 @@ def test_figures_are_saved_by_their_suffix(tmp_path):
         plots.save(figure, tmp_path / "a.jpg")
     with pytest.raises(WorkbenchError, match="cannot write the figure"):
         plots.save(figure, tmp_path / "nowhere" / "a.png")
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    from IPython.core.formatters import DisplayFormatter
+
+    figure, ax = plots.figure()
+    ax.plot([0, 1], [0, 1])
+    data, _ = DisplayFormatter().format(figure)
+    assert data["image/png"].startswith(b"\x89PNG")

@@ -34,9 +34,16 @@ SIZE = (8.0, 4.5)  # inches; a notebook's width
 DPI = 144
 
 
+class ShownFigure(Figure):
+    """A figure that shows itself in a notebook, without pyplot and its global state."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:
     """A white figure and its axes: one :class:`Axes`, or an array of them if there are several."""
-    made = Figure(figsize=size, facecolor="white", layout="constrained")
+    made = ShownFigure(figsize=size, facecolor="white", layout="constrained")
     axes = made.subplots(rows, columns)
     return made, axes
 

@@ -407,5 +407,6 @@ def test_a_figure_shows_itself_in_a_notebook():
 
     figure, ax = plots.figure()
     ax.plot([0, 1], [0, 1])
-    data, _ = DisplayFormatter().format(figure)
+    data, about = DisplayFormatter().format(figure)
     assert data["image/png"].startswith(b"\x89PNG")
+    assert about["image/png"] == {"width": 800}

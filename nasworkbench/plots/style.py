@@ -37,8 +37,8 @@ DPI = 144
 class ShownFigure(Figure):
     """A figure that shows itself in a notebook, without pyplot and its global state."""
 
-    def _repr_png_(self) -> bytes:
-        return png(self)
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return png(self), {"width": round(100 * self.get_figwidth())}  # sharp on fine screens
 
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 from nasworkbench.controllers import Controller, Outcome
+from nasworkbench.errors import WorkbenchError
 from nasworkbench.spaces import Space
 
 
@@ -43,7 +44,7 @@ class TPE(Controller):
         return {"seed": self.seed, "optuna": optuna.__version__, "multivariate": True}
 
     def state_dict(self) -> dict[str, Any]:
-        raise NotImplementedError("a peer runs in comparisons only")
+        raise WorkbenchError("a peer runs in comparisons, not in a stored search")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError("a peer runs in comparisons only")
+        raise WorkbenchError("a peer runs in comparisons, not in a stored search")

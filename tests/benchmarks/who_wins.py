@@ -159,13 +159,26 @@ def verdicts(comparison: Comparison, pairs: Iterable[tuple[str, str]], at: Seque
     )
 
 
-def begins(comparison: Comparison, name: str, referee: str, points: Sequence[int], by: str) -> str:
-    """The first point from which on ``name`` has a better rank than the referee at every point."""
+def ahead(
+    comparison: Comparison, name: str, referee: str, points: Sequence[int], by: str
+) -> list[int]:
+    """At each point 1, -1 or 0: whether ``name`` has a better or worse rank than the referee."""
     rows = comparison.rows(points, by)
     rows["point"] = rows.groupby(["controller", "seed"]).cumcount()
     ranks = rows.pivot(index=["point", "seed"], columns="controller", values="rank")
     differences = (ranks[referee] - ranks[name]).unstack("seed").to_numpy(float)
-    return first_of_all([bootstrap_mean(each)[1] > 0 for each in differences], points)
+    intervals = [bootstrap_mean(each) for each in differences]
+    return [(low > 0) - (high < 0) for _, low, high in intervals]
+
+
+def begins(comparison: Comparison, name: str, referee: str, points: Sequence[int], by: str) -> str:
+    """The first point from which on ``name`` has a better rank than the referee at every point."""
+    signs = ahead(comparison, name, referee, points, by)
+    return first_of_all([sign > 0 for sign in signs], points)
+
+
+def listed_where(signs: Sequence[int], sign: int, points: Sequence[int]) -> str:
+    return ", ".join(f"{n:,}" for n, found in zip(points, signs, strict=True) if found == sign)
 
 
 def begins_to_propose(comparison: Comparison, name: str, points: Sequence[int]) -> str:
@@ -188,8 +201,9 @@ def standing(
             found = comparisons[table].verdict(name, rival, point, measure)
             sure = found.low > 0 or found.high < 0
             judged = ("better" if found.difference < 0 else "**worse**") if sure else "="
-            scale, form = (1, "+.0f") if measure == "rank" else (100, "+.2f")
-            row[rival] = f"{judged} ({scale * found.difference:{form}})"
+            difference = found.difference if measure == "rank" else 100 * found.difference
+            form = "+.0f" if abs(difference) >= 20 else "+.1f" if measure == "rank" else "+.2f"
+            row[rival] = f"{judged} ({difference:{form}})"
         rows.append(row)
     return table_of(rows)
 
@@ -263,11 +277,11 @@ where the 95 % interval of the difference excludes zero, *=* where the two are n
 BEGINNING = """## From how many samples on do the papers' settings beat random search?
 
 {samples:,} samples, as many as NASNet's search had, known architectures counted again, as they were
-there. Named is the first of thirteen points from which on the controller is better at *every* later
-point, its paired interval excluding zero; random search is uniform over strings. "Proposals" are
-judged by the mean reward of the last 200 samples, "finds" by the rank of the best so far. These
-tables are small: after so many samples random search has seen much of them, and nothing can find
-better architectures than the best.
+there; random search is uniform over strings. "Proposals" are judged by the mean reward of the last
+200 samples: named is the first of thirteen points from which on the controller is better at every
+later one, its paired interval excluding zero. "Finds" are judged by the rank of the best so far:
+named are the points at which it is better, or worse. These tables are small: after so many samples
+random search has seen much of them, while a policy that has converged sees nothing new.
 """
 
 ENTROPY = """## What the entropy weight trades
@@ -354,6 +368,7 @@ def write(study: Study, page: Path) -> None:
         plots.draw_learning(plots.learning_rows(comparison), ax, name)
         (pictures / f"{name}-20000.png").write_bytes(plots.png(figure, dpi=100))
         for controller in ("REINFORCE", "PPO"):
+            signs = ahead(comparison, controller, STRINGS, steps, "samples")
             rows.append(
                 {
                     "table": name,
@@ -361,9 +376,8 @@ def write(study: Study, page: Path) -> None:
                     "better proposals from sample": begins_to_propose(
                         comparison, controller, steps
                     ),
-                    "better finds from sample": begins(
-                        comparison, controller, STRINGS, steps, "samples"
-                    ),
+                    "better finds after": listed_where(signs, 1, steps) or "–",
+                    "worse finds after": listed_where(signs, -1, steps) or "–",
                 }
             )
     parts.append(table_of(rows))

@@ -20,4 +20,33 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
         ),
         ("temperature = 0.1", "temperature = 0.0264"),
     ],
+    "01_search_space": [
+        ("cell_strings = 22_500", "cell_strings = 5_625_000_000"),
+        (
+            'lonely = nw.Cell((nw.Block(0, "identity", 1, "identity"),) * 3)',
+            'lonely = nw.Cell(tuple(nw.Block(s, "identity", s, "identity") for s in (0, 2, 3)))',
+        ),
+        ("expected = 2.5", "expected = 29 / 16"),
+    ],
+    "04_reinforce": [
+        (
+            "strings_needed = 20",
+            "strings_needed = round("
+            "20 * variance(policy, 0) / variance(policy, best_constant(policy)))",
+        ),
+        ("factor = 0.95", "factor = 1 - (1 - 0.95**20) / 20"),
+        (
+            "class NoBaseline(nw.Reinforce):\n    pass",
+            "class NoBaseline(nw.Reinforce):\n"
+            "    def advantages(self, rewards):\n        return rewards",
+        ),
+    ],
+    "05_ppo": [
+        ("answer = -1.2", "answer = -1.4"),
+        ("answer = 0.8", "answer = 0.833"),
+        (
+            "ratio_of = lambda new, old: (new - old).exp()",
+            "ratio_of = lambda new, old: (new - old).sum(1, keepdim=True).exp()",
+        ),
+    ],
 }

@@ -50,7 +50,11 @@ def execute(path: Path) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
-            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=300,
+            kernel_name="python3",
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
         )
         client.execute(env=os.environ | ENVIRONMENT)
     notebook.metadata.pop("widgets", None)

@@ -87,7 +87,7 @@ def test_settings_stored_before_spaces_could_be_tied():
     stored = {"blocks": 1, "operations": [A, B], "combinations": ["add"], "inputs": 2}
     space = CellSpace(**stored)
     assert space.tied is False
-    assert space.settings() == stored
+    assert space.settings() == stored | {"tied": False}
     tied = CellSpace(**stored, tied=True)
     assert tied.settings() == stored | {"tied": True}
 
@@ -180,3 +180,11 @@ def test_limit_is_the_number_of_strings(monkeypatch):
     monkeypatch.setattr(base, "ENUMERABLE", 15)
     with pytest.raises(SpaceError, match="too large to enumerate"):
         space.strings()
+
+
+def test_spaces_of_one_kind_and_settings_are_equal():
+    one, two = (CellSpace(2, (A, B), "add", tied=True) for _ in range(2))
+    assert one == two and hash(one) == hash(two)
+    assert one != CellSpace(2, (B, A), "add", tied=True)
+    assert one != CellSpace(2, (A, B), "add")
+    assert one != "a space"

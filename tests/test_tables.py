@@ -178,7 +178,7 @@ def test_key_that_is_not_there():
         assert f"the architecture with key {key!r} is not among the {len(known)}" in text
         assert "the table 'ten'" in text
         assert repr(SPACE) in text
-        assert "search that space" in text
+        assert "Search that space" in text
         assert "TableEvaluator(table, missing='fail')" in text
 
 

@@ -89,6 +89,15 @@ class Space(ABC):
     def settings(self) -> dict[str, Any]:
         """The arguments that build this space again, ready for JSON."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and (type(self), self.settings()) == (
+            type(other),
+            other.settings(),
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self.settings())))
+
     @cached_property
     def size(self) -> int:
         """Exact number of token strings (many strings are one cell: see :attr:`classes`)."""

@@ -262,7 +262,8 @@ in twenty where there is no difference.
 reported here: learning rate 0.01 (the paper: 0.00035), entropy weight 0.03 (0.00001), an update
 every 5 architectures (20), whitened advantages, and no architecture proposed twice (`fresh`).
 Evolution was tuned on the same two tables (population 50, sample 10; the paper: 100, 25), TPE was
-not tuned.
+not tuned. Before that, when it was still open which settings to vary, early trials looked at
+graph-arxiv too: take its row with that grain of salt.
 
 With the same seed, evolution's first proposals (as many as its population) are those of random
 search over strings: up to there the two are one.

@@ -43,21 +43,21 @@ TUNED: dict[str, Any] = {
     "whiten_advantages": True,
     "batch_size": 5,
 }
-STRINGS, CLASSES = "random, strings", "random, classes"
+STRINGS, CLASSES = "random over strings", "random over classes"
 CONTROLLERS: dict[str, Any] = {
     STRINGS: RandomSearch,
     CLASSES: partial(RandomSearch, over="classes"),
-    "evolution": RegularizedEvolution,
-    "evolution, tuned": partial(RegularizedEvolution, population=50, sample=10),
-    "REINFORCE": Reinforce,
-    "REINFORCE, tuned": partial(Reinforce, **TUNED, fresh=True),
-    "PPO": PPO,
-    "PPO, tuned": partial(PPO, **TUNED, fresh=True),
-    "PPO, tuned, repeats": partial(PPO, **TUNED),
+    "evolution (paper)": RegularizedEvolution,
+    "tuned evolution": partial(RegularizedEvolution, population=50, sample=10),
+    "REINFORCE (paper)": Reinforce,
+    "tuned REINFORCE": partial(Reinforce, **TUNED, fresh=True),
+    "PPO (paper)": PPO,
+    "tuned PPO": partial(PPO, **TUNED, fresh=True),
+    "tuned PPO (repeats)": partial(PPO, **TUNED),
     "TPE (optuna)": TPE,
 }
-LONG = {name: CONTROLLERS[name] for name in (STRINGS, "REINFORCE", "PPO")}
-JUDGED = ("PPO, tuned", "REINFORCE, tuned", "PPO", "REINFORCE")
+LONG = {name: CONTROLLERS[name] for name in (STRINGS, "REINFORCE (paper)", "PPO (paper)")}
+JUDGED = ("tuned PPO", "tuned REINFORCE", "PPO (paper)", "REINFORCE (paper)")
 ENTROPIES = (0.0, 0.01, 0.03, 0.1, 0.3)
 
 
@@ -298,7 +298,7 @@ architectures, and its samples stay mediocre.
 
 def quoted(comparisons: dict[str, Comparison], at: int) -> list[str]:
     """The verdicts that every search's report repeats."""
-    pairs = (("PPO", STRINGS), ("PPO, tuned", STRINGS), ("PPO, tuned", "evolution, tuned"))
+    pairs = (("PPO (paper)", STRINGS), ("tuned PPO", STRINGS), ("tuned PPO", "tuned evolution"))
     return [
         comparisons[table].verdict(a, b, at).sentence
         for table in ("cells", "graph-arxiv")
@@ -318,12 +318,12 @@ def write(study: Study, page: Path) -> None:
     rivals = [
         (name, rival)
         for name in JUDGED
-        for rival in (STRINGS, CLASSES, "evolution", "evolution, tuned", "TPE (optuna)")
-        if not (rival.startswith(("evolution", "TPE")) and "tuned" not in name)
+        for rival in (STRINGS, CLASSES, "evolution (paper)", "tuned evolution", "TPE (optuna)")
+        if not (rival.startswith(("evolution", "tuned evolution", "TPE")) and "tuned" not in name)
     ]
     early = [study.budget * k // 50 for k in (2, 5, 10, 15, 20, 25, 30, 40, 50)]
     comparisons = {name: study.short(name) for name in TABLES}
-    against = (STRINGS, CLASSES, "evolution", "evolution, tuned", "TPE (optuna)")
+    against = (STRINGS, CLASSES, "evolution (paper)", "tuned evolution", "TPE (optuna)")
     parts.append(SHORT)
     for measure, words in (
         ("rank", "Mean validation rank"),
@@ -368,7 +368,7 @@ def write(study: Study, page: Path) -> None:
         figure, ax = plots.figure(size=(9.0, 5.0))
         plots.draw_learning(plots.learning_rows(comparison), ax, name)
         (pictures / f"{name}-20000.png").write_bytes(plots.png(figure, dpi=100))
-        for controller in ("REINFORCE", "PPO"):
+        for controller in ("REINFORCE (paper)", "PPO (paper)"):
             signs = ahead(comparison, controller, STRINGS, steps, "samples")
             rows.append(
                 {

@@ -88,18 +88,37 @@ def read(path: str | Path, checksum: str | None = None) -> Table:
         TableError: no such file, another checksum, a damaged file, or a table with a fault.
     """
     path = Path(path)
+    data = verified(
+        path, checksum, "the one that was published", "To mend it, install the package again"
+    )
+    with _damage_of(str(path)):
+        return _unpacked(path, data)
+
+
+def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes:
+    """The bytes of a table's file, before anything reads them.
+
+    Args:
+        path: of the file.
+        checksum: its SHA-256, if known.
+        whose: what a file with that checksum is, for the message.
+        advice: the next step, for the message.
+
+    Raises:
+        TableError: no such file, or another checksum.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise TableError(f"cannot read the table {path}: {error}") from None
+        step = f". {advice}" if checksum is not None else ""  # else it is the caller's own file
+        raise TableError(f"cannot read the table {path}: {error}{step}") from None
     found = hashlib.sha256(data).hexdigest()
     if checksum is not None and found != checksum:
         raise TableError(
-            f"the table {path} is not the one that was published: its SHA-256 is {found}, expected "
-            f"{checksum}. It has been cut short or changed: install the package again"
+            f"the table {path} is not {whose}: its SHA-256 is {found}, expected {checksum}. It has "
+            f"been cut short or changed. {advice}"
         )
-    with _damage_of(str(path)):
-        return _unpacked(path, data)
+    return data
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ checksum that stands here, and is read by an unpickler that knows no more than n
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import io
 import pickle
@@ -19,6 +18,7 @@ import numpy
 
 from ..errors import TableError, WorkbenchError, listed
 from ..spaces import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, GraphSpace
+from .files import verified
 from .table import Numbers, Table
 
 PACKAGE = "nas_bench_graph"
@@ -114,16 +114,8 @@ def read_records(path: str | Path, checksum: str | None = None) -> Records:
     Raises:
         TableError: no such file, another checksum, or content that is no such table.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise TableError(f"cannot read the table {path}: {error}. {REINSTALL}") from None
-    found = hashlib.sha256(data).hexdigest()
-    if checksum is not None and found != checksum:
-        raise TableError(
-            f"the table {path} is not the one of nas-bench-graph {VERSION}: its SHA-256 is "
-            f"{found}, expected {checksum}. It has been cut short or changed. {REINSTALL}"
-        )
+    whose = f"the one of nas-bench-graph {VERSION}"
+    data = verified(Path(path), checksum, whose, REINSTALL)
     try:
         records = _NumbersOnly(io.BytesIO(data)).load()
         _check(records)

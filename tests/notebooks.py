@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "NASWORKBENCH_PROGRESS": "0",
 }
 COLOURS = 64
+VIEW = "application/vnd.jupyter.widget-view+json"
 #: Figures that differ from run to run, and what stands in their place.
 TIMINGS = (
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|min|h|days)\b"), "… s"),
@@ -70,6 +71,8 @@ def execute(path: Path) -> None:
 
 def normalise(output: dict, checked: bool) -> None:
     data = output.get("data", {})
+    if VIEW in data:  # a widget lives in its kernel; what stands in for it is in the next cell
+        output["data"] = data = {"text/plain": data["text/plain"]}
     data.pop("image/svg+xml", None)
     if "image/png" in data:
         picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")

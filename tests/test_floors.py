@@ -15,7 +15,7 @@ FLOORS = {
     "dialects": 1, "zoo": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
     "training": 3, "executors": 3, "tables": 3,
-    "search": 4,
+    "search": 4, "recordings": 4,
     "tiers": 5, "referee": 5, "plots": 5, "report": 5, "transfer": 5, "job": 5,
     "widgets": 6, "cli": 6, "lessons": 6,
 }  # fmt: skip

@@ -1,0 +1,5 @@
+"""Widgets for notebooks: edit a cell, watch a controller decide, drive a search, replay one.
+
+Each is a plain state, testable without a browser, with a picture of it in front. Where widgets
+cannot render, ``widget.static()`` gives the same as a drawing, a figure or a table.
+"""

@@ -4,7 +4,6 @@ import re
 
 import numpy
 import pytest
-import torch
 from search_helpers import RandomSearch, small_space, tiny_data
 
 from nasworkbench import Recipe, Search, TrainingEvaluator
@@ -184,7 +183,6 @@ def judging_data():
 @pytest.fixture
 def searches(tmp_path, monkeypatch):
     monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-    torch.set_num_threads(1)
     evaluator = TrainingEvaluator(tiny_data(judging_data), QUICK, cells=1, filters=4)
     space = small_space()
     found = {}

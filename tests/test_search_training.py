@@ -19,10 +19,6 @@ QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3, learning_rate=0.05)
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

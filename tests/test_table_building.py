@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
 from search_helpers import alive, children, environment, gone_within, tiny_data
 from table_build_script import TINY, Dies
 
@@ -28,15 +27,6 @@ from nasworkbench.training import evaluate
 CLASSES = TINY.space.classes
 N = len(CLASSES)  # 10
 SCRIPT = Path(__file__).parent / "table_build_script.py"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As the workers have: with two, sums are rounded otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

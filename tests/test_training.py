@@ -18,14 +18,6 @@ from nasworkbench.training import Recipe, evaluate, find_device, train
 from nasworkbench.training.feed import Feed
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def digits():
     return data.load("digits")

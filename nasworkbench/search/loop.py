@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from dataclasses import dataclass
 
 from ..executors import Executor, Finished
 from .evaluators import Evaluation
 from .ledger import Ledger
 from .progress import Progress
 from .store import Trial
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a worker is busy with."""
+
+    number: int  #: of the trial
+    key: str  #: of its genotype
+    since: float  #: seconds since 1970
 
 
 class Loop:
@@ -30,6 +41,8 @@ class Loop:
         self.done, self.goal, self.go, self.stopping = done, goal, go, stopping
         self.running: dict[int, Trial] = {}
         self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
+        # executors give a task to their first free worker, so places here are workers there
+        self.workers: list[Activity | None] = [None] * executor.free
 
     def run(self) -> None:
         try:
@@ -66,6 +79,14 @@ class Loop:
             else:
                 self.running[trial.number] = trial
                 self.executor.submit(trial.number, trial.genotype, trial.seed)
+                self.note(trial)
+
+    def note(self, trial: Trial) -> None:
+        """A worker has taken this trial."""
+        if None not in self.workers:  # an executor that serves others too has become freer
+            self.workers.append(None)
+        place = self.workers.index(None)
+        self.workers[place] = Activity(trial.number, trial.key, time.time())
 
     def finish(self, record: Finished) -> None:
         """Note how an evaluation ended; those that waited for the same genotype come next."""
@@ -82,6 +103,8 @@ class Loop:
             if trial.status == "stopped":  # a word for trials that run again
                 trial.status, trial.cause = "error", "the evaluator stopped without being told to"
         del self.running[record.number]
+        busy = next(work for work in self.workers if work and work.number == record.number)
+        self.workers[self.workers.index(busy)] = None
         self.end(trial)
         self.queue.extendleft(held for held in reversed(self.held) if held.key == trial.key)
         self.held = [held for held in self.held if held.key != trial.key]

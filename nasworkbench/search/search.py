@@ -38,7 +38,7 @@ from .library import (
     difference,
     record,
 )
-from .loop import Loop
+from .loop import Activity, Loop
 from .progress import Progress
 from .provenance import provenance
 from .store import Store, Trial, trials_frame
@@ -118,7 +118,10 @@ class Search:
         self._go = threading.Event()
         self._go.set()
         self._thread: threading.Thread | None = None
+        self._loop: Loop | None = None
         self._failure: BaseException | None = None
+        #: what ended the thread of the last :meth:`start`, whether or not result() has raised it
+        self.failure: BaseException | None = None
 
     @classmethod
     def resume(
@@ -196,7 +199,7 @@ class Search:
         if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
-        self._failure = None
+        self._failure = self.failure = None
         self._stopping.clear()
         self._go.set()
 
@@ -224,8 +227,12 @@ class Search:
                 self._make_executor(executor, workers) as runner,
                 one_thread(),
             ):
-                Loop(self.ledger, runner, queue, bar, done, goal, self._go, self._stopping).run()
+                self._loop = Loop(
+                    self.ledger, runner, queue, bar, done, goal, self._go, self._stopping
+                )
+                self._loop.run()
         finally:
+            self._loop = None
             lock.release()
 
     def _goal(self, trials: int | None, done: int) -> int:
@@ -268,7 +275,7 @@ class Search:
             try:
                 self._run(trials, executor, workers, progress=False)
             except BaseException as error:
-                self._failure = error  # result() raises it where it can be seen
+                self._failure = self.failure = error  # result() raises it where it can be seen
             finally:
                 atexit.unregister(self._end)
 
@@ -280,6 +287,22 @@ class Search:
     def running(self) -> bool:
         """Whether a thread that :meth:`start` made is at work (or paused)."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def activity(self) -> list[Activity | None]:
+        """What each worker does, None for an idle one; empty if no loop is at work here."""
+        loop = self._loop
+        return [] if loop is None else list(loop.workers)
+
+    @property
+    def paused(self) -> bool:
+        """Whether :meth:`pause` was called and not taken back."""
+        return not self._go.is_set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called since the last start."""
+        return self._stopping.is_set()
 
     def pause(self) -> None:
         """Start no further trial until :meth:`unpause`; running ones go on."""

@@ -302,9 +302,11 @@ class Store:
         )
         return None if row is None else self._trial(row)
 
-    def updates(self) -> list[dict[str, Any]]:
-        """One dict per update of the controller: number, trials told by then, and its metrics."""
-        rows = self._all("SELECT number, told, metrics FROM updates ORDER BY number")
+    def updates(self, after: int = 0) -> list[dict[str, Any]]:
+        """One dict per update of the controller, those after number ``after`` (they count from 1):
+        number, trials told by then, and its metrics."""
+        query = "SELECT number, told, metrics FROM updates WHERE number > ? ORDER BY number"
+        rows = self._all(query, after)
         return [{"update": n, "told": told, **json.loads(m)} for n, told, m in rows]
 
     def retrainings(self) -> list[dict[str, Any]]:
@@ -328,9 +330,11 @@ class Store:
             curves, seconds or 0.0, parameters, worker, place,
         )  # fmt: skip
 
-    def frame_rows(self) -> tuple[list[str], list[tuple]]:
-        """Column names and rows of all finished trials in the order in which they ended."""
-        return self._named(f"SELECT {COLUMNS} FROM trials WHERE NOT {UNFINISHED} ORDER BY place")
+    def frame_rows(self, first: int = 0) -> tuple[list[str], list[tuple]]:
+        """Column names and rows of the finished trials whose number is at least ``first``, in the
+        order in which they ended."""
+        condition = f"number >= ? AND NOT {UNFINISHED}"
+        return self._named(f"SELECT {COLUMNS} FROM trials WHERE {condition} ORDER BY place", first)
 
     def _named(self, query: str, *values: Any) -> tuple[list[str], list[tuple]]:
         """Column names and rows of a query."""

@@ -43,6 +43,7 @@ FLAGS = [
 #: "Idle" is shown before the kernel answers: a cell that is run before then is silently lost.
 READY = """async () => {
     const app = window.jupyterapp; await app.restored;
+    while (!app.shell.currentWidget?.context) await new Promise(go => setTimeout(go, 50));
     const panel = app.shell.currentWidget; await panel.context.ready;
     await panel.sessionContext.ready; await panel.sessionContext.session.kernel.info; }"""
 RUN = """async (number) => {
@@ -61,8 +62,8 @@ def pytest_collection_modifyitems(items):
 class Notebook:
     """An open notebook: ``page`` is Playwright's, ``root`` what the notebook's panel shows."""
 
-    def __init__(self, page, sources):
-        self.page, self.sources = page, sources
+    def __init__(self, page):
+        self.page = page
         self.root = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def run(self, number):
@@ -74,7 +75,8 @@ class Notebook:
         assert self.page.evaluate(RUN, number) is True, self.text(number)
 
     def run_all(self):
-        for number in range(len(self.sources)):
+        cells = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
+        for number in range(self.page.evaluate(cells)):
             self.run(number)
 
     def cell(self, number):
@@ -119,13 +121,17 @@ class Lab:
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(made, self.folder / name)
+        return self.open_file(name, width, height)
+
+    def open_file(self, name, width=1200, height=1500):
+        """A notebook that lies in ``folder`` already."""
         page = self.context.new_page()
         page.set_viewport_size({"width": width, "height": height})
         page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(f"{self.address}/lab/tree/{name}?token={self.token}&reset")
         page.wait_for_selector("#jupyterlab-splash", state="detached")
-        notebook = Notebook(page, sources)
+        notebook = Notebook(page)
         notebook.root.wait_for(state="visible")
         page.evaluate(READY)
         return notebook

@@ -28,6 +28,14 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
         ),
         ("expected = 2.5", "expected = 29 / 16"),
     ],
+    "02_genotypes": [
+        ("joined = [4, 5]", "joined = [0, 4, 5]"),
+        (
+            "repaired = replace(broken, concat=None)",
+            'repaired = replace(with_block(broken, 2, left_op="sep_conv_3x3"), concat=None)',
+        ),
+        ("saved = 2 * 43_008", "saved = 87_040"),
+    ],
     "04_reinforce": [
         (
             "strings_needed = 20",

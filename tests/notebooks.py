@@ -87,7 +87,8 @@ def small(png: bytes) -> bytes:
     if picture.mode == "P":
         return png
     found = io.BytesIO()
-    few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    # median cut, Pillow's default, would give thin lines the colour of their neighbours
+    few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(found, "PNG", optimize=True)
     return found.getvalue()
 

@@ -57,4 +57,13 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
             "ratio_of = lambda new, old: (new - old).sum(1, keepdim=True).exp()",
         ),
     ],
+    "07_cell_search": [
+        ("tau = 0.8", "tau = (8 - 2) / 10"),
+        ("images = 360", "images = 3_600"),
+        (
+            "light = lambda genotype: judge(genotype).reward",
+            "light = lambda genotype: judge(genotype).reward "
+            "* (judge(genotype).parameters / 10_000) ** -0.07",
+        ),
+    ],
 }

@@ -102,7 +102,8 @@ def dumps(genotype: Genotype) -> str:
     record: dict[str, object] = {}
     for label, (role, cell) in zip(LABELS, genotype.cells, strict=True):
         record |= _written_cell(cell, role, label)
-    return json.dumps(record, indent=1) + "\n"
+    lines = (f" {json.dumps(label)}: {json.dumps(chosen)}" for label, chosen in record.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def usual_concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ another draws the rows on axes that are given to it.
 """
 
 from .comparison import comparison_rows, draw_comparison, draw_learning, learning_rows
+from .decisions import decision_rows, draw_decision, draw_policy, policy_rows
 from .judged import draw_judged, judged_rows, mean_interval
 from .operations import choice_rows, draw_operations, operation_rows
 from .rewards import draw_rewards, reward_rows
@@ -16,10 +17,13 @@ from .verdicts import draw_verdicts, verdict_rows
 __all__ = [
     "choice_rows",
     "comparison_rows",
+    "decision_rows",
     "draw_comparison",
+    "draw_decision",
     "draw_judged",
     "draw_learning",
     "draw_operations",
+    "draw_policy",
     "draw_rewards",
     "draw_updates",
     "draw_verdicts",
@@ -30,6 +34,7 @@ __all__ = [
     "mean_interval",
     "operation_rows",
     "png",
+    "policy_rows",
     "reward_rows",
     "save",
     "styled",

@@ -101,7 +101,9 @@ def png(made: Figure, dpi: int = DPI) -> bytes:
     buffer, small = io.BytesIO(), io.BytesIO()
     made.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     picture = Image.open(buffer).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    # median cut, the default, would drop the colours of small things
+    few = picture.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

@@ -66,4 +66,13 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
             "* (judge(genotype).parameters / 10_000) ** -0.07",
         ),
     ],
+    "10_training_the_winner": [
+        (
+            "lost_paths = 64.8",
+            "lost_paths = round("
+            "sum((n + 1) / 20 * 0.4 * (9 if n in (6, 13) else 8) for n in range(20)), 2)",
+        ),
+        ("lost_part = 0.25", "lost_part = (14 / 32) ** 2"),
+        ("runs_needed = 16", "runs_needed = 31"),
+    ],
 }

@@ -108,7 +108,7 @@ def render(source: str, form: str) -> bytes:
 
     Args:
         source: the DOT text.
-        form: ``"svg"`` or ``"png"``.
+        form: ``"svg"``, ``"png"`` or ``"json"``.
 
     Raises:
         WorkbenchError: neither ``dot`` nor pygraphviz is there, or graphviz failed.

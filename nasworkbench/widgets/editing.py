@@ -1,0 +1,299 @@
+"""A genotype under the hands of a person: edits, undo, and the reasons why some are refused.
+
+No widget in here: every method is an edit, and raises the library's own error for one that is not
+legal. The genotype then stays the last legal one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+
+from .. import zoo
+from ..errors import GenotypeError, WorkbenchError, listed
+from ..genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
+from ..spaces import CellSpace
+from .mutating import mutated
+from .pasting import read_any
+
+ROLES = ("normal", "reduction")
+
+#: This project's choices: a cell must be readable on a screen.
+MOST_BLOCKS = 24
+MOST_INPUTS = 8
+STEPS_KEPT = 500
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What undo brings back: a genotype, and the cells whose output follows from their blocks."""
+
+    genotype: Genotype
+    automatic: frozenset[str]
+
+    @classmethod
+    def of(cls, genotype: Genotype) -> Moment:
+        automatic = (role for role, cell in genotype.cells if cell.concat == cell.loose_ends)
+        return cls(genotype, frozenset(automatic))
+
+
+class Editing:
+    """A genotype, and all that can be done to it.
+
+    Args:
+        start: a :class:`Genotype`, edited freely; a :class:`CellSpace`, whose genotypes alone are
+            then legal; ``None``: NASNet-A.
+        seed: of random cells and mutations; ``None`` takes a new one each time.
+
+    Attributes:
+        space: the space whose genotypes are legal, or ``None``.
+
+    Raises:
+        WorkbenchError: something else, or a genotype too large for a screen.
+    """
+
+    def __init__(self, start: Genotype | CellSpace | None = None, seed: int | None = None) -> None:
+        self.generator = numpy.random.default_rng(seed)
+        self.space = start if isinstance(start, CellSpace) else None
+        if start is None:
+            start = zoo.get("nasnet-a")
+        if isinstance(start, CellSpace):
+            start = start.sample(self.generator)
+        if not isinstance(start, Genotype):
+            raise WorkbenchError(
+                f"a CellEditor starts from a Genotype or a CellSpace, got {start!r:.80}; "
+                'zoo.get("nasnet-a") gives a genotype'
+            )
+        self.check(start)
+        self._now = Moment.of(start)
+        self._before: list[Moment] = []
+        self._after: list[Moment] = []
+
+    @property
+    def genotype(self) -> Genotype:
+        """The genotype as it stands: always a legal one."""
+        return self._now.genotype
+
+    @property
+    def automatic(self) -> frozenset[str]:
+        """The cells (``normal``, ``reduction``) whose output joins the blocks nobody reads."""
+        return self._now.automatic
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """What can be chosen: the space's operations, or the whole vocabulary."""
+        return self.space.operations if self.space else OPERATIONS
+
+    @property
+    def combinations(self) -> tuple[str, ...]:
+        """As :attr:`operations`."""
+        return self.space.combinations if self.space else COMBINATIONS
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._before)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether an edit was taken back."""
+        return bool(self._after)
+
+    def cell(self, role: str) -> Cell:
+        """The normal or the reduction cell.
+
+        Raises:
+            WorkbenchError: another role.
+        """
+        if role not in ROLES:
+            raise WorkbenchError(f"a cell is {listed(ROLES)}, got {role!r}")
+        return getattr(self.genotype, role)
+
+    def check(self, genotype: object) -> None:
+        """See that this genotype may be edited here.
+
+        Raises:
+            WorkbenchError: no genotype, one outside of the space, or one too large for a screen.
+        """
+        if not isinstance(genotype, Genotype):
+            raise GenotypeError(f"the editor holds a Genotype, got {genotype!r:.80}")
+        if self.space is not None:
+            self.space.encode(genotype)
+        for role, cell in genotype.cells:
+            if len(cell.blocks) > MOST_BLOCKS or cell.inputs > MOST_INPUTS:
+                raise GenotypeError(
+                    f"{role} cell: {len(cell.blocks)} blocks and {cell.inputs} inputs; the editor "
+                    f"shows up to {MOST_BLOCKS} blocks and {MOST_INPUTS} inputs"
+                )
+
+    def load(self, genotype: Genotype) -> None:
+        """Take another genotype; undo brings the present one back."""
+        self.check(genotype)
+        self._step(Moment.of(genotype))
+
+    def load_zoo(self, name: str) -> None:
+        """Take a published genotype."""
+        self.load(zoo.get(name))
+
+    def paste(self, text: str, dialect: str | None = None) -> str:
+        """Take the genotype that a text holds. Returns its form: ``JSON`` or a dialect's name.
+
+        Raises:
+            WorkbenchError: the text is of no known form (says why not, for each), or of several
+                that disagree.
+        """
+        form, genotype = read_any(text, dialect)
+        self.load(genotype)
+        return form
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        if not self._before:
+            raise WorkbenchError("nothing to undo: this is the cell as it was first loaded")
+        self._after.append(self._now)
+        self._now = self._before.pop()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if not self._after:
+            raise WorkbenchError("nothing to redo: no edit was undone")
+        self._before.append(self._now)
+        self._now = self._after.pop()
+
+    def set_operation(self, role: str, block: int, side: str, operation: str) -> None:
+        """Choose the operation of a block's ``left`` or ``right`` input."""
+        self._change(role, block, f"{_side(side)}_op", operation)
+
+    def connect(self, role: str, block: int, side: str, state: int) -> None:
+        """Let a block's ``left`` or ``right`` input read another hidden state."""
+        self._change(role, block, _side(side), state)
+
+    def set_combination(self, role: str, block: int, combine: str) -> None:
+        """Let a block ``add`` its two results or ``concat`` them."""
+        self._change(role, block, "combine", combine)
+
+    def add_block(self, role: str) -> None:
+        """A further block at the end, which reads the cell's two newest inputs.
+
+        It joins the output, or it would do nothing.
+        """
+        cell = self.cell(role)
+        operation = "sep_conv_3x3" if "sep_conv_3x3" in self.operations else self.operations[0]
+        older, newer = max(cell.inputs - 2, 0), cell.inputs - 1
+        block = Block(older, operation, newer, operation, self.combinations[0])
+        concat = None if role in self.automatic else (*cell.concat, cell.state_count)
+        self._put(role, (*cell.blocks, block), concat)
+
+    def remove_block(self, role: str, block: int) -> None:
+        """Take a block out; the later ones move up by one.
+
+        Raises:
+            GenotypeError: another block reads it. It is not rewired in silence: which state those
+                blocks should read instead is a choice, and yours.
+        """
+        cell = self.cell(role)
+        self._block(role, block)
+        gone = cell.inputs + block
+        readers = [
+            f"block {number} ({side})"
+            for number, other in enumerate(cell.blocks)
+            for side, state, _ in other.sides
+            if state == gone
+        ]
+        if readers:
+            raise GenotypeError(
+                f"{role} cell: block {block} cannot be removed, {listed(readers)} "
+                f"read{'s' if len(readers) == 1 else ''} it; connect those to other states first"
+            )
+        kept = [other for number, other in enumerate(cell.blocks) if number != block]
+        blocks = tuple(
+            replace(
+                other,
+                left=other.left - (other.left > gone),
+                right=other.right - (other.right > gone),
+            )
+            for other in kept
+        )
+        concat = None
+        if role not in self.automatic:
+            concat = tuple(state - (state > gone) for state in cell.concat if state != gone)
+        self._put(role, blocks, concat)
+
+    def set_output(self, role: str, states: tuple[int, ...] | list[int] | None) -> None:
+        """Choose the hidden states that the output joins; ``None``: the blocks nobody reads."""
+        self._put(role, self.cell(role).blocks, None if states is None else tuple(states))
+
+    def toggle_output(self, role: str, state: int) -> None:
+        """Let a hidden state join the output, or no longer."""
+        concat = self.cell(role).concat
+        joined = [other for other in concat if other != state]
+        self.set_output(role, joined if state in concat else [*concat, state])
+
+    def random(self) -> None:
+        """Two cells drawn at random: from the space, or with as many blocks as these have."""
+        if self.space is not None:
+            return self.load(self.space.sample(self.generator))
+        cells = [self._space_of(role).sample(self.generator).normal for role in ROLES]
+        self.load(Genotype(*cells))
+
+    def mutate(self) -> str:
+        """Change one decision, as regularised evolution does. Returns what changed, in words."""
+        role = ROLES[self.generator.integers(2)]
+        space, cell = self._space_of(role), self.cell(role)
+        blocks, changed = mutated(cell, space, int(self.generator.integers(2**31)))
+        self._put(role, blocks, self._concat(role))
+        return f"{role} cell, {changed}"
+
+    def _space_of(self, role: str) -> CellSpace:
+        """One cell's decisions alone."""
+        cell = self.cell(role)
+        return CellSpace(
+            len(cell.blocks), self.operations, self.combinations, inputs=cell.inputs, tied=True
+        )
+
+    def _concat(self, role: str) -> tuple[int, ...] | None:
+        return None if role in self.automatic else self.cell(role).concat
+
+    def _block(self, role: str, block: int) -> Block:
+        blocks = self.cell(role).blocks
+        if not isinstance(block, int) or isinstance(block, bool) or not 0 <= block < len(blocks):
+            raise GenotypeError(
+                f"{role} cell: there is no block {block!r}; it has the blocks 0 to "
+                f"{len(blocks) - 1}"
+            )
+        return blocks[block]
+
+    def _change(self, role: str, number: int, field: str, value: Any) -> None:
+        blocks = list(self.cell(role).blocks)
+        try:
+            blocks[number] = replace(self._block(role, number), **{field: value})
+        except GenotypeError as error:
+            where = "" if str(error).startswith(role) else f"{role} cell, block {number}, "
+            raise GenotypeError(f"{where}{error}") from None
+        self._put(role, tuple(blocks), self._concat(role))
+
+    def _put(self, role: str, blocks: tuple[Block, ...], concat: tuple[int, ...] | None) -> None:
+        """Make this the cell, if it is legal; in a tied space it is both cells."""
+        try:
+            cell = Cell(blocks, concat, self.cell(role).inputs)  # type: ignore[arg-type]
+        except GenotypeError as error:
+            raise GenotypeError(f"{role} cell, {error}") from None
+        roles = ROLES if self.space is not None and self.space.tied else (role,)
+        genotype = replace(self.genotype, name=None, **dict.fromkeys(roles, cell))
+        self.check(genotype)
+        automatic = self.automatic - set(roles) if concat else self.automatic | set(roles)
+        if (moment := Moment(genotype, frozenset(automatic))) != self._now:
+            self._step(moment)
+
+    def _step(self, moment: Moment) -> None:
+        self._before = [*self._before, self._now][-STEPS_KEPT:]
+        self._after.clear()
+        self._now = moment
+
+
+def _side(side: str) -> str:
+    if side not in ("left", "right"):
+        raise GenotypeError(f"a block's inputs are left and right, got {side!r}")
+    return side

@@ -26,8 +26,9 @@ _HOMES = {
     "training": ("Recipe", "evaluate", "train"),
     "referee": ("compare",),
     "search": ("Evaluation", "Search", "TableEvaluator", "TrainingEvaluator"),
+    "widgets": ("CellEditor", "ControllerStepper", "SearchDashboard", "SearchReplay"),
 }
-_MODULES = ("data", "dialects", "plots", "report", "tables", "tiers", "zoo")
+_MODULES = ("data", "dialects", "plots", "recordings", "report", "tables", "tiers", "zoo")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [*_HOME_OF, *_MODULES]

@@ -23,7 +23,8 @@ from search_helpers import (
 
 from nasworkbench import CellSpace, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
-from nasworkbench.search import Store
+from nasworkbench.executors import InlineExecutor
+from nasworkbench.search import Evaluation, Store
 
 MEASURED = [
     "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
@@ -276,3 +277,110 @@ def test_second_object_in_this_process_is_refused(tmp_path):
         other.run(1)
     search.stop()
     search.result(10)
+
+
+# --- what can be seen of a running search -------------------------------------------------------
+
+
+def test_activity_says_what_each_worker_does(tmp_path):
+    search = new(tmp_path / "run", WaitForStop())
+    assert search.activity == []
+    before = time.time()
+    search.start(2)
+    wait_until(lambda: search.evaluator.started == 1)
+    (work,) = search.activity
+    (trial,) = search.store.trials()
+    assert (work.number, work.key) == (trial.number, trial.key)
+    assert before <= work.since <= time.time()
+    search.stop()
+    search.result(10)
+    assert search.activity == []
+
+
+def test_activity_of_processes_names_the_worker_that_the_store_will_name(tmp_path):
+    search = new(tmp_path / "run", slow_share)
+    seen = {}
+    search.start(12, "processes", workers=2)
+    while search.running:
+        for place, work in enumerate(search.activity):
+            if work is not None:
+                seen[work.number] = place
+        time.sleep(0.002)
+    search.result(60)
+    trained = [trial for trial in search.store.trials() if trial.worker is not None]
+    assert len(trained) > 4
+    named = {trial.number: trial.worker for trial in trained if trial.number in seen}
+    assert len(named) > 2
+    assert named == {number: seen[number] for number in named}
+
+
+def test_an_executor_that_becomes_freer_has_more_workers(tmp_path):
+    """One that serves several searches may be busy when this one begins."""
+    search = new(tmp_path / "run")
+    seen = []
+
+    def watch(genotype, seed):
+        seen.append([work and work.number for work in search.activity])
+        return Evaluation(0.5)
+
+    class Shared(InlineExecutor):
+        def wait(self, timeout=None):
+            if self.task == "of another search":
+                self.task = None
+            return super().wait(timeout)
+
+    executor = Shared(watch)
+    executor.task = "of another search"
+    search.run(2, executor)
+    assert seen == [[0], [1]]
+
+
+def test_paused_and_stopping(tmp_path):
+    search = new(tmp_path / "run", WaitForStop())
+    assert (search.paused, search.stopping) == (False, False)
+    search.start(2)
+    wait_until(lambda: search.evaluator.started == 1)
+    search.pause()
+    assert (search.paused, search.stopping) == (True, False)
+    search.unpause()
+    assert not search.paused
+    search.stop()
+    assert search.stopping
+    search.result(10)
+    search.evaluator.seconds = 0.0
+    search.start()
+    assert not search.stopping
+    search.result(30)
+
+
+def test_failure_can_be_seen_before_and_after_it_is_raised(tmp_path):
+    search = new(tmp_path / "run")
+
+    def refuse(outcomes):
+        raise RuntimeError("not listening")
+
+    search.controller.tell = refuse
+    search.start(5)
+    wait_until(lambda: not search.running)
+    failure = search.failure
+    assert str(failure) == "not listening"
+    with pytest.raises(RuntimeError, match="not listening"):
+        search.result(30)
+    assert search.failure is failure
+    del search.controller.tell
+    search.start()
+    assert search.failure is None
+    search.result(30)
+
+
+def test_store_is_read_from_a_number_on(tmp_path):
+    search = new(tmp_path / "run")
+    search.run(12)
+    names, rows = search.store.frame_rows()
+    assert len(rows) == 12
+    number = names.index("number")
+    assert [row[number] for row in search.store.frame_rows(9)[1]] == [9, 10, 11]
+    updates = search.store.updates()
+    assert [update["update"] for update in updates] == [1, 2]
+    assert search.store.updates(after=1) == updates[1:]
+    assert search.store.updates(after=2) == []

@@ -1,0 +1,126 @@
+"""The shipped recordings are whole, are what their numbers say, and a new one is packed alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from search_helpers import new
+
+from nasworkbench import recordings
+from nasworkbench.errors import StoreError
+from nasworkbench.search import Store
+from nasworkbench.search.recording import Recording
+from nasworkbench.search.reenacting import TOLERANCE
+
+
+def rows(folder, query):
+    with closing(sqlite3.connect(Path(folder) / "search.sqlite")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_names_are_the_files():
+    files = Path(recordings.__file__).parent.glob("*.sqlite.xz")
+    assert {p.name.removesuffix(".sqlite.xz") for p in files} == set(recordings.names())
+    sizes = [p.stat().st_size for p in Path(recordings.__file__).parent.glob("*.xz")]
+    assert sum(sizes) < 300_000
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_a_recording_is_a_real_laptop_run(name):
+    about = recordings.about(name)
+    assert about["command"].startswith("nasworkbench search --tier laptop ")
+    assert about["trials"] == 200
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", about["date"])
+    assert {"python", "torch", "nasworkbench", "processor", "system"} <= about.keys()
+    folder = recordings.folder(name)
+    assert folder == recordings.folder(name)  # unpacked once
+    found = rows(folder, "SELECT curves, seconds FROM trials WHERE status = 'ok' AND NOT cached")
+    assert all(json.loads(curves)[-1]["validation_accuracy"] > 0 for curves, _ in found)
+    assert len(found) > 150 and all(seconds > 0.1 for _, seconds in found)
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_no_path_of_the_machine_is_in_it(name):
+    with closing(sqlite3.connect(recordings.folder(name) / "search.sqlite")) as connection:
+        dump = "\n".join(connection.iterdump())
+    assert re.findall(r"(?<![\w.])/[a-z]+/[\w./]*|[A-Z]:\\\\", dump) == []
+
+
+def test_the_controller_learnt_and_its_past_is_the_true_one():
+    found = Recording(recordings.folder("laptop"))
+    assert found.note == ""  # on any processor: see TOLERANCE
+    assert max(step.past.gap for step in found.steps) < TOLERANCE
+    table = found.rows()
+    assert table["entropy"].iloc[-20:].mean() < 0.5 * table["entropy"].iloc[:20].mean()
+    assert table["reward"].iloc[-40:].mean() > table["reward"].iloc[:40].mean() + 0.1
+    referee = Recording(recordings.folder("laptop-random")).rows()
+    assert table["best_reward"].iloc[-1] > referee["best_reward"].iloc[-1]
+    assert referee["log_prob"].isna().all()
+
+
+def test_an_unknown_name():
+    with pytest.raises(StoreError, match="no recording 'lap-top'; the recordings are laptop and"):
+        recordings.folder("lap-top")
+
+
+def test_a_damaged_or_missing_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordings, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setitem(recordings.RECORDINGS, "other", "0" * 64)
+    with pytest.raises(StoreError, match=r"cannot be read.*Install the library again"):
+        recordings.folder("other")
+    (tmp_path / "other.sqlite.xz").write_bytes(lzma.compress(b"something else"))
+    with pytest.raises(StoreError, match=r"not the one that was shipped.*Install"):
+        recordings.folder("other")
+
+
+def test_the_unpacked_folder_is_gone_when_the_process_ends():
+    code = (
+        "from nasworkbench import recordings as r; f = r.folder('laptop'); "
+        "print(f, (f / 'search.sqlite').stat().st_size)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    folder, size = run.stdout.split()
+    assert int(size) > 500_000
+    assert not Path(folder).parent.exists()
+
+
+def test_packing(tmp_path, monkeypatch):
+    search = new(tmp_path / "s")
+    search.run(12)
+    search.store.retrained(
+        {"origin": "controller", "key": "k", "seed": 1, "genotype": "{}", "status": "ok"}
+    )
+    # what is still in the log of a search that is open is packed too
+    digest = recordings.pack(tmp_path / "s", tmp_path / "own.sqlite.xz", "python own.py")
+    packed = (tmp_path / "own.sqlite.xz").read_bytes()
+    assert hashlib.sha256(packed).hexdigest() == digest
+    monkeypatch.setattr(recordings, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setitem(recordings.RECORDINGS, "own", digest)
+    folder = recordings.folder("own")
+    assert os.listdir(folder) == ["search.sqlite"]
+    kept = "SELECT * FROM trials ORDER BY number"
+    assert rows(folder, kept) == rows(tmp_path / "s", kept)
+    assert rows(folder, "SELECT count(*) FROM state") == [(0,)]
+    assert rows(folder, "SELECT key FROM retrainings") == [("k",)]
+    assert recordings.about("own")["command"] == "python own.py"
+    assert Recording(folder).note == ""
+    with closing(Store(tmp_path / "s")) as store:
+        assert store.meta("command") is None and store.state()  # the run itself is unchanged
+
+
+def test_packing_refuses(tmp_path):
+    with pytest.raises(StoreError, match="holds no search"):
+        recordings.pack(tmp_path, tmp_path / "x.sqlite.xz")
+    new(tmp_path / "s")
+    with pytest.raises(StoreError, match="cannot write the recording to"):
+        recordings.pack(tmp_path / "s", tmp_path / "nowhere" / "x.sqlite.xz")

@@ -88,7 +88,9 @@ def small(png: bytes) -> bytes:
         return png
     found = io.BytesIO()
     # median cut, Pillow's default, would give thin lines the colour of their neighbours
-    few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few = picture.convert("RGB").quantize(
+        COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+    )
     few.save(found, "PNG", optimize=True)
     return found.getvalue()
 

@@ -55,8 +55,8 @@ def until(condition, seconds=30):
 
 
 def words(widget):
-    """What an HTML widget shows, its style aside."""
-    return html.unescape(widget.value.split("</style>")[1]).strip()
+    """What an HTML widget shows."""
+    return html.unescape(widget.value).strip()
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from search_helpers import new
 
 from nasworkbench import recordings
 from nasworkbench.errors import StoreError
-from nasworkbench.search import Store
+from nasworkbench.search import Search, Store
 from nasworkbench.search.recording import Recording
 from nasworkbench.search.reenacting import TOLERANCE
 
@@ -124,3 +124,9 @@ def test_packing_refuses(tmp_path):
     new(tmp_path / "s")
     with pytest.raises(StoreError, match="cannot write the recording to"):
         recordings.pack(tmp_path / "s", tmp_path / "nowhere" / "x.sqlite.xz")
+
+
+def test_a_recording_is_read_and_not_gone_on_with():
+    with pytest.raises(StoreError, match="is a recording: it holds what was measured"):
+        Search.resume(recordings.folder("laptop")).run(1)
+    assert len(Recording(recordings.folder("laptop"))) == 200

@@ -398,7 +398,7 @@ def press(widget, name):
 
 
 def status(widget):
-    return widget._status.value.split("</style>")[1]
+    return widget._status.value
 
 
 def test_buttons_step_and_refuse_at_the_ends(widget):

@@ -32,13 +32,15 @@ INK, FAINT, GRID = "#1a1a1a", "#595959", "#dddddd"
 TEXT, SMALL = 11, 9.5  # points; legible at a notebook's width
 SIZE = (8.0, 4.5)  # inches; a notebook's width
 DPI = 144
+SHOWN_DPI = 120  # of a figure that a notebook shows at 100
 
 
 class ShownFigure(Figure):
     """A figure that shows itself in a notebook, without pyplot and its global state."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        return png(self), {"width": round(100 * self.get_figwidth())}  # sharp on fine screens
+        # finer than it is shown, for fine screens; yet a notebook holds a dozen of them
+        return png(self, SHOWN_DPI), {"width": round(100 * self.get_figwidth())}
 
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:

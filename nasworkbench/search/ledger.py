@@ -7,6 +7,7 @@ from collections import deque
 import numpy
 
 from ..controllers import Controller, Outcome
+from ..errors import StoreError
 from .store import UNFINISHED, Store, Trial
 
 
@@ -40,6 +41,12 @@ class Ledger:
         state = self.store.state()
         if state:
             self.controller.load_state_dict(state)
+        elif self.controller.state_dict() and self.finished:
+            raise StoreError(
+                f"{self.store.path} is a recording: it holds what was measured, but not the "
+                "controller's state to go on from. Look at it by Recording(directory) or "
+                "SearchReplay(directory), or start a search of your own"
+            )
         untold = self.store.trials(f"NOT told AND NOT {UNFINISHED}")
         for trial in sorted(untold, key=lambda trial: trial.place or 0):
             self.tell(trial)

@@ -24,7 +24,7 @@ from ..executors import Executor
 from ..search import Search
 from ..spaces import CellSpace
 from . import panels
-from .look import StandIn, escaped, say, text
+from .look import StandIn, escaped, say, sheet, text
 from .panels import Pace
 from .watching import AT_WORK, SENTENCES, Watch, said
 
@@ -73,7 +73,10 @@ class SearchDashboard(StandIn, ipywidgets.VBox):
         self._watch.look()
         self._build(trials or self._watch.left or TRIALS)
         super().__init__(
-            [self._controls, self._bar, self._numbers, self._news, self._message, self._tabs]
+            [
+                *(self._controls, self._bar, self._numbers),
+                *(self._news, self._message, self._tabs, sheet()),
+            ]
         )
         self.refresh()
         self._thread = threading.Thread(target=self._live, name="dashboard", daemon=True)

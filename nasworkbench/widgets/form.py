@@ -11,7 +11,7 @@ import ipywidgets
 from ..drawing import Drawing, draw
 from ..errors import WorkbenchError
 from .editing import ROLES
-from .look import StandIn, escaped, picture, say, text
+from .look import StandIn, escaped, picture, say, sheet, text
 
 _WIDE = ipywidgets.Layout(width="max-content")
 
@@ -94,6 +94,7 @@ class EditorForm(StandIn, ipywidgets.VBox):
                 row([b["train"], b["stop"], self.progress, self.trained], layout=wrap),
                 row([self.zoo, b["zoo"]]),
                 row([self.pasted, self.form, b["paste"]], layout=wrap),
+                sheet(),
             ]
         )
         self.role.observe(lambda _: self._fill(), "value")

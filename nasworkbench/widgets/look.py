@@ -13,13 +13,11 @@ from ..plots import png
 
 #: A notebook's theme defines these colours; elsewhere the page's own are taken.
 STYLE = """
-<style>
 .nwb-text { color: var(--jp-ui-font-color1, currentColor); line-height: 1.45; }
 .nwb-faint { color: var(--jp-ui-font-color2, currentColor); }
 .nwb-problem { color: var(--jp-error-color1, #b00020); font-weight: 600; }
 .nwb-text table { border-collapse: collapse; }
 .nwb-text td, .nwb-text th { padding: 1px 12px 1px 0; text-align: left; }
-</style>
 """
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -30,6 +28,16 @@ def escaped(text: object) -> str:
     return html.escape(str(text))
 
 
+def sheet(more: str = "") -> ipywidgets.HTML:
+    """The style sheet, a part of every widget that uses :func:`text`. It is sent once: a new one
+    with every change would make the browser look at the whole page again.
+
+    Args:
+        more: rules of one's own.
+    """
+    return ipywidgets.HTML(f"<style>{STYLE}{more}</style>", layout={"display": "none"})
+
+
 def text(content: str = "", kind: str = "text", role: str | None = None) -> ipywidgets.HTML:
     """A widget that shows HTML in the notebook's own colours; change it by :func:`say`."""
     found = ipywidgets.HTML()
@@ -37,9 +45,7 @@ def text(content: str = "", kind: str = "text", role: str | None = None) -> ipyw
     return found
 
 
-def say(
-    widget: ipywidgets.HTML, content: str, kind: str = "text", role: str | None = None
-) -> None:
+def say(widget: ipywidgets.HTML, content: str, kind: str = "text", role: str | None = None) -> None:
     """Set what a :func:`text` shows.
 
     Args:
@@ -49,7 +55,7 @@ def say(
         role: of the element, for screen readers: ``status`` is read out as it changes.
     """
     said = f' role="{role}"' if role else ""
-    widget.value = f'{STYLE}<div class="nwb-text nwb-{kind}"{said}>{content}</div>'
+    widget.value = f'<div class="nwb-text nwb-{kind}"{said}>{content}</div>'
 
 
 def picture(thing: Drawing | Figure) -> bytes:

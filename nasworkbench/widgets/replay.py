@@ -20,7 +20,7 @@ from ..controllers import Controller
 from ..errors import WorkbenchError
 from ..plots.style import VERMILLION
 from ..search import Search, Trial
-from .look import StandIn, escaped, text
+from .look import StandIn, escaped, say, sheet, text
 from .replaying import CURVE, Replay
 
 SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
@@ -134,7 +134,7 @@ class SearchReplay(StandIn, ipywidgets.VBox):
             [self._play, self._back, self._slider, self._next, self._number], layout=row
         )
         if not len(self.state):
-            return [controls, text(), self._sentence]
+            return [controls, self._sentence, sheet()]
         made, self._places, self._ends = self.state.curve()
         data = base64.b64encode(plots.png(made)).decode()
         picture = text(
@@ -158,6 +158,7 @@ class SearchReplay(StandIn, ipywidgets.VBox):
             curve,
             self._part,
             ipywidgets.Box([self._drawn, self._best], layout=row),
+            sheet(),
         ]
 
     def _button(self, name: str, icon: str, tooltip: str) -> ipywidgets.Button:
@@ -184,7 +185,7 @@ class SearchReplay(StandIn, ipywidgets.VBox):
             try:
                 self.state.go(step)
             except WorkbenchError as error:
-                _put(self._sentence, escaped(error), "problem", role="status")
+                say(self._sentence, escaped(error), "problem", role="status")
             else:
                 self._show()
 
@@ -193,17 +194,17 @@ class SearchReplay(StandIn, ipywidgets.VBox):
         for control in self._controls:
             control.value = state.step
         self._back.disabled, self._next.disabled = state.step <= 1, state.step >= len(state)
-        _put(self._sentence, escaped(state.sentence()), role="status")
+        say(self._sentence, escaped(state.sentence()), role="status")
         if state.now is None:
             return
         remark = state.remark()
-        _put(self._remark, escaped(remark), "problem" if state.doubtful else "faint")
-        _put(self._heat, state.heat_map())
-        _put(self._numbers, self._table())
+        say(self._remark, escaped(remark), "problem" if state.doubtful else "faint")
+        say(self._heat, state.heat_map())
+        say(self._numbers, self._table())
         shares = (*self._places[state.step - 1], *self._ends)
         x, y, top, bottom = (f"{100 * share:.2f}%" for share in shares)
         line = f'stroke="{VERMILLION}" stroke-width='
-        _put(
+        say(
             self._mark,
             f'<svg style="{FILL}" aria-hidden="true"><line x1="{x}" x2="{x}" y1="{top}" '
             f'y2="{bottom}" {line}"1.5" stroke-dasharray="5 3"/><circle cx="{x}" cy="{y}" r="6" '
@@ -228,12 +229,12 @@ class SearchReplay(StandIn, ipywidgets.VBox):
             (self._best, now.best, "Best so far"),
         ):
             if trial is None:
-                _put(widget, f"<b>{title}</b><br>no trial has succeeded yet")
+                say(widget, f"<b>{title}</b><br>no trial has succeeded yet")
                 continue
             reward = "" if trial.reward is None else f", reward {trial.reward:.4f}"
             part = f" ({self._part.value} cell)" if self._part.value else ""
             title = f"<b>{title}</b>{part}<br>trial {trial.number}{reward}"
-            _put(widget, f"{title}<br>{self.state.cell(trial, self._part.value)}")
+            say(widget, f"{title}<br>{self.state.cell(trial, self._part.value)}")
 
 
 def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets.GridBox:
@@ -244,13 +245,6 @@ def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets
         [below, above],
         layout={"grid_template_columns": "minmax(0, 1fr)", "max_width": "800px"},
     )
-
-
-def _put(widget: ipywidgets.HTML, content: str, kind: str = "text", role: str = "") -> None:
-    """As :func:`say`, quicker: without a style sheet of its own, for each new one makes the browser
-    look at the whole page again. The pictures that stay have brought it already."""
-    said = f' role="{role}"' if role else ""
-    widget.value = f'<div class="nwb-text nwb-{kind}"{said}>{content}</div>'
 
 
 def _parts(box: ipywidgets.Box) -> list[ipywidgets.Widget]:

@@ -20,8 +20,8 @@ from ..plots import figure
 from ..plots.decisions import decision_rows, draw_decision, draw_policy, option_names, policy_rows
 from ..spaces import CellSpace
 from ..spaces.base import Tokens
-from .look import StandIn, escaped, picture, say, text
-from .stepper_html import bars, image, numbers
+from .look import StandIn, escaped, picture, say, sheet, text
+from .stepper_html import STYLE, bars, image, numbers
 from .stepping import COLDEST, HOTTEST, Stepping
 
 #: Pictures of cells that are kept, so that going back and forward draws none twice.
@@ -189,6 +189,7 @@ class ControllerStepper(StandIn, ipywidgets.VBox):
             decided,
             self._cells,
             self._map,
+            sheet(STYLE),
         ]
         shown = [self._bars, beside, self._numbers, self._sentence]
         self._parts = (*moves, self._slider, *hands, *whole, *rows, *shown)

@@ -12,7 +12,6 @@ from .stepping import Stepping
 
 #: Bars in two blues of the figures; all text in the notebook's own colours.
 STYLE = f"""
-<style>
 .nwb-bars th, .nwb-numbers th {{ font-weight: normal; white-space: nowrap; }}
 .nwb-bars td.nwb-lane {{ width: 200px; padding: 1px 10px 1px 0; }}
 .nwb-lane > div {{
@@ -26,7 +25,6 @@ STYLE = f"""
 .nwb-cells {{ display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-end; }}
 .nwb-cells figure {{ margin: 0; max-width: 100%; }}
 .nwb-cells img {{ display: block; max-width: 100%; height: auto; }}
-</style>
 """
 
 
@@ -45,7 +43,7 @@ def bars(rows: Any) -> str:
         )
     foot = f"dotted: even, 1/{len(rows)} = {even:.3f}; the bars end at {top:g}"
     table = f'<table class="nwb-bars" aria-label="probabilities">{"".join(lines)}</table>'
-    return f'{STYLE}{table}<div class="nwb-faint">{foot}</div>'
+    return f'{table}<div class="nwb-faint">{foot}</div>'
 
 
 def numbers(state: Stepping) -> str:

@@ -20,6 +20,9 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import SettingsError
 from .style import CONTROLLER, FAINT, GREEN, ORANGE, SMALL, legend, positions, say, styled
 
+#: The axis of rewards shows at least a hundredth from end to end.
+LEAST_SPAN = 0.01
+
 COLUMNS = ("update", "told", "reward", "baseline", "entropy", "clip_fraction", "loss", "ratio")
 
 
@@ -63,7 +66,7 @@ def draw_updates(
     measures = ("entropy (nats per decision)", "clip fraction", "reward")
     for ax, measure in zip(panels, measures, strict=True):
         styled(ax, "trials told to the controller", measure)
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     if rows.empty:
         for ax in panels:
             say(ax, "no update yet")
@@ -93,5 +96,11 @@ def draw_updates(
         say(second, "this controller clips nothing")
     third.plot(told, positions(rows["reward"]), color=GREEN, label="mean of the batch", **mark)
     third.plot(told, positions(rows["baseline"]), color=FAINT, linestyle="--", label="baseline")
+    low, high = third.get_ylim()
+    if high - low < LEAST_SPAN:  # else rounding errors would look like news
+        middle = (low + high) / 2
+        third.set_ylim(middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2)
+    for ax in panels:
+        ax.set_xlim(0, 1.05 * told.max())
     legend(third, columns=2)
     return axes

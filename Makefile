@@ -35,6 +35,7 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/controllers.py
 	$(BIN)/python tests/benchmarks/overhead.py
+	$(BIN)/python tests/benchmarks/dashboard.py
 	$(BIN)/python tests/benchmarks/children.py
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/tables.py

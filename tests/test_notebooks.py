@@ -74,12 +74,22 @@ def test_it_says_what_it_is_for_and_ends_with_exercises(lesson):
         assert f"**{word}**" in first, word
     titles = re.findall(r"^## (.*)$", "\n".join(rest), re.M)
     assert "Summary" in titles and "Exercises" in titles
+    assert "Further reading" in "\n".join(rest)
     assert len(exercises_of(lesson)) >= 2
     assert re.search(r'^TIER = "toy"', cells_of(lesson, "code")[0].source, re.M)
     checked = [
         c for c in cells_of(lesson, "code") if "nbval-check-output" in c.metadata.get("tags", ())
     ]
     assert len(checked) >= 1
+
+
+def test_each_widget_is_followed_by_what_stands_in_for_it(lesson):
+    """Only its kernel can show a widget; a reader of the file sees the next cell."""
+    code = cells_of(lesson, "code")
+    for cell, following in zip(code, [*code[1:], None], strict=True):
+        if ": a widget; .static() shows" in str(cell.outputs):
+            assert following is not None and ".static()" in following.source, cell.source
+            assert any("image/png" in output.get("data", {}) for output in following.outputs)
 
 
 def test_its_links_lead_somewhere(lesson):

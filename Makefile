@@ -36,6 +36,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/controllers.py
 	$(BIN)/python tests/benchmarks/overhead.py
 	$(BIN)/python tests/benchmarks/dashboard.py
+	$(BIN)/python tests/benchmarks/widgets.py
 	$(BIN)/python tests/benchmarks/children.py
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/tables.py

@@ -356,6 +356,23 @@ def test_the_front_end_asks_only_for_what_python_does():
 # ---- the form
 
 
+def test_without_graphviz_the_form_says_so_and_shows_no_older_cell(editor, monkeypatch):
+    form = editor.form()
+    assert bytes(form.picture.value).startswith(b"\x89PNG") and "graphviz" not in form.undrawn.value
+
+    def missing(thing):
+        raise WorkbenchError("drawing needs graphviz")
+
+    monkeypatch.setattr("nasworkbench.widgets.form.picture", missing)
+    form.blocks[0]["left_op"].value = "conv_1x1"
+    assert bytes(form.picture.value) == b"" and form.picture.layout.display == "none"
+    assert "drawing needs graphviz" in form.undrawn.value
+    monkeypatch.undo()
+    form.blocks[0]["left_op"].value = "conv_3x3"
+    assert bytes(form.picture.value).startswith(b"\x89PNG") and form.picture.layout.display is None
+    assert "graphviz" not in form.undrawn.value
+
+
 def test_the_form_makes_the_same_edits(editor):
     form = editor.form()
     form.blocks[0]["left_op"].value = "conv_1x1"

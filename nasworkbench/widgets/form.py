@@ -78,6 +78,7 @@ class EditorForm(StandIn, ipywidgets.VBox):
         )
         self.trained = text(kind="faint")
         self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        self.undrawn = text(kind="faint")  # why there is no picture
 
         b, row = self.buttons, ipywidgets.HBox
         wrap = ipywidgets.Layout(flex_flow="row wrap")
@@ -89,6 +90,7 @@ class EditorForm(StandIn, ipywidgets.VBox):
                 row([self.output, self.automatic], layout=wrap),
                 self.message,
                 self.picture,
+                self.undrawn,
                 row(list(self.sizes.values()), layout=wrap),
                 self.numbers,
                 row([b["train"], b["stop"], self.progress, self.trained], layout=wrap),
@@ -197,8 +199,13 @@ class EditorForm(StandIn, ipywidgets.VBox):
             self.buttons["undo"].disabled = not self.editor.view["can_undo"]
             self.buttons["redo"].disabled = not self.editor.view["can_redo"]
         cell = self.editor.state.cell(self._role)
-        with contextlib.suppress(WorkbenchError):  # without graphviz there is no picture
-            self.picture.value = picture(draw(cell))
+        try:
+            drawn, reason = picture(draw(cell)), ""
+        except WorkbenchError as error:  # without graphviz; an older cell's picture must not stay
+            drawn, reason = b"", str(error)
+        self.picture.value = drawn
+        self.picture.layout.display = None if drawn else "none"
+        say(self.undrawn, escaped(reason), "faint")
 
     def _block_row(self, number: int) -> dict[str, Any]:
         view = self.editor.view

@@ -78,9 +78,5 @@ class StandIn:
         data, metadata = found if isinstance(found, tuple) else (found or {}, {})
         return {**data, "text/plain": self._words()}, metadata
 
-    def static(self) -> Any:
-        """The same without widgets."""
-        raise NotImplementedError
-
     def _words(self) -> str:
         return f"{type(self).__name__}: a widget; .static() shows the same without one"

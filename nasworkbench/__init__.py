@@ -23,9 +23,10 @@ _HOMES = {
         "Reinforce",
         "RegularizedEvolution",
     ),
-    "training": ("Recipe", "evaluate", "train"),
-    "referee": ("compare",),
-    "search": ("Evaluation", "Search", "TableEvaluator", "TrainingEvaluator"),
+    "training": ("Evaluation", "Recipe", "TrainingEvaluator", "evaluate", "train"),
+    "tables": ("TableEvaluator",),
+    "comparison": ("compare",),
+    "search": ("Search",),
     "widgets": ("CellEditor", "ControllerStepper", "SearchDashboard", "SearchReplay"),
 }
 _MODULES = ("data", "dialects", "plots", "recordings", "report", "tables", "tiers", "zoo")

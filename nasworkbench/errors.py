@@ -30,7 +30,7 @@ class NetworkError(WorkbenchError):
 
 
 class DataError(WorkbenchError):
-    """A data set that is unknown, missing or torn."""
+    """A data set that is unknown, missing or corrupt."""
 
 
 class SettingsError(WorkbenchError):

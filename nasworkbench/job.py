@@ -1,6 +1,6 @@
 """The main job: PPO against random search, the best of both judged on test data, all of it drawn.
 
-A run folder holds the controller's search, the random referee's search in ``random/``, and what
+A run folder holds the controller's search, the random baseline's search in ``random/``, and what
 they came to: ``best.json``, drawings, the reward curve and ``report.html``. Every step looks at
 what is there already, so that the job goes on after an interruption wherever it was.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import report
+from .comparison import TrainOrRetrain, Verdict, best_retrained, retrain_best, verdict
 from .controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Reinforce
 from .data import Dataset, load
 from .drawing import draw
@@ -21,10 +22,10 @@ from .errors import SettingsError, StoreError, listed
 from .executors import ProcessExecutor
 from .genotype import Genotype
 from .plots import draw_rewards, figure, reward_rows, save
-from .referee import Verdict, Work, best_judged, retrain_best, verdict
-from .search import Search, TrainingEvaluator
+from .search import Search
 from .spaces import CellSpace
 from .tiers import Tier
+from .training import TrainingEvaluator
 
 CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "ppo": PPO,
@@ -126,11 +127,11 @@ class Job:
 
     def run(self) -> Verdict:
         """Do what is left to do; returns the verdict. Ctrl-C leaves everything saved."""
-        referee = self._referee()
+        baseline = self._baseline()
         store, tier = self.search.store, self.tier
-        searches = {"controller": self.search, "random": referee}
+        searches = {"controller": self.search, "random": baseline}
         evaluator: TrainingEvaluator = self.search.evaluator  # type: ignore[assignment]
-        work = Work(evaluator, evaluator.with_recipe(tier.final_recipe))
+        work = TrainOrRetrain(evaluator, evaluator.with_recipe(tier.final_recipe))
         with ProcessExecutor(work, tier.workers, tier.time_limit) as executor:
             for search in searches.values():
                 left = tier.trials - search.finished
@@ -139,10 +140,10 @@ class Job:
             retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
         found = verdict(store.retrainings(), type(self.search.controller).__name__)
         store.set_meta(verdict=found.to_dict())
-        self.write(referee)
+        self.write(baseline)
         return found
 
-    def _referee(self) -> Search:
+    def _baseline(self) -> Search:
         """Random search in ``random/``: same space, same evaluator, same number of trials."""
         folder, evaluator = self.directory / "random", self.search.evaluator
         if (folder / "search.sqlite").exists():
@@ -160,13 +161,13 @@ class Job:
     @property
     def best(self) -> Genotype | None:
         """The best cell by validation: of the retrained ones, else of the search."""
-        judged = best_judged(self.search.store.retrainings())
+        judged = best_retrained(self.search.store.retrainings())
         if judged is None:
             found = self.search.best()
             judged = found[0].genotype if found else None
         return None if judged is None else replace(judged, name=self.directory.name)
 
-    def write(self, referee: Search) -> None:
+    def write(self, baseline: Search) -> None:
         """Best genotype, drawings, reward curve and report, from what is stored."""
         best = self.best
         if best is not None:
@@ -187,7 +188,7 @@ class Job:
             reward_rows(self.search.trials()),
             axes,
             label=type(self.search.controller).__name__,
-            referee_rows=reward_rows(referee.trials()),
+            baseline_rows=reward_rows(baseline.trials()),
             measure="reward (validation accuracy)",
         )
         for suffix in ("svg", "png"):

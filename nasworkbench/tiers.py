@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
+from .checks import whole
 from .data import Dataset
 from .errors import SettingsError, listed
-from .search import TrainingEvaluator
+from .progress import duration
 from .spaces import CellSpace
-from .training import Recipe
+from .training import Recipe, TrainingEvaluator
 
 VARIABLE = "NASWORKBENCH_TIER"
 
@@ -59,9 +60,7 @@ class Tier:
 
     def __post_init__(self) -> None:
         for name in ("trials", "workers", "cells", "filters", "top", "seeds"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SettingsError(f"{name} must be a whole number from 1, got {value!r}")
+            whole(name, getattr(self, name))
 
     def settings(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -73,14 +72,6 @@ class Tier:
         recipes = {name: Recipe(**settings[name]) for name in ("recipe", "final_recipe")}
         return cls(**settings | recipes)
 
-
-# A digit has 8 x 8 pixels and 957 siblings: no flips (a mirrored 5 is no 5), no crops, few steps,
-# and batch norm that follows them (see training.train). All numbers are this project's choice, so
-# that the whole job fits into five minutes on two slow cores. One pass over the digits ranks cells
-# alike for two seeds (correlation 0.9), and much like four passes (Kendall tau 0.6).
-_DIGITS = Recipe(
-    epochs=1, batch_size=64, learning_rate=0.1, weight_decay=5e-4, bn_momentum=0.3, clip_norm=None
-)
 
 # PPO for a few hundred trials: a learning rate thirty times the paper's, whitened advantages, more
 # entropy, and a clip that four epochs do not run into at once. This project's choice, tuned on
@@ -101,8 +92,8 @@ _TIERS = (
         trials=6,
         cells=1,
         filters=4,
-        recipe=_DIGITS,
-        final_recipe=_DIGITS,
+        recipe=Recipe.digits(),
+        final_recipe=Recipe.digits(),
         top=2,
         seeds=2,
         controller={**_FEW_TRIALS, "batch_size": 3},
@@ -114,8 +105,8 @@ _TIERS = (
         trials=200,
         cells=1,
         filters=8,
-        recipe=_DIGITS,
-        final_recipe=replace(_DIGITS, epochs=3),
+        recipe=Recipe.digits(),
+        final_recipe=Recipe.digits(epochs=3),
         controller=_FEW_TRIALS,
         time_limit=60.0,
     ),
@@ -237,11 +228,3 @@ def _time_steps(evaluator: TrainingEvaluator, seed: int) -> tuple[float, float]:
         network.eval()
         with torch.no_grad():
             return training, clock(lambda: network(images))
-
-
-def duration(seconds: float) -> str:
-    """``0.8 s``, ``4 min``, ``2.5 h`` or ``30 days``."""
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or (unit == "min" and seconds >= 100):
-            return f"{seconds / size:.1f} {unit}".replace(".0 ", " ")
-    return f"{seconds:.1f} s"

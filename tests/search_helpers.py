@@ -16,7 +16,7 @@ import torch
 from nasworkbench import PPO, CellSpace, RandomSearch, RegularizedEvolution, Reinforce, Search
 from nasworkbench.data import Dataset
 from nasworkbench.genotype import Genotype
-from nasworkbench.search import Evaluation
+from nasworkbench.training import Evaluation
 
 #: 1,296 strings and 441 keys: in a hundred trials some genotypes come twice.
 OPERATIONS = ("identity", "avg_pool_3x3", "conv_1x1")

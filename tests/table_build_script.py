@@ -12,12 +12,11 @@ import time
 
 from nasworkbench.executors import ProcessExecutor
 from nasworkbench.spaces import CellSpace
-from nasworkbench.tables import Plan, TableChild, build
-from nasworkbench.tables.plans import dataset
+from nasworkbench.tables import TableSettings, build
 from nasworkbench.training import Recipe
 
 #: Ten cells, a few hundredths of a second each.
-TINY = Plan(
+TINY = TableSettings(
     name="tiny",
     space=CellSpace(1, ("identity", "conv_1x1"), "add", tied=True),
     data={"name": "digits", "train_size": 128, "validation_size": 60},
@@ -28,28 +27,29 @@ TINY = Plan(
 )
 
 
-class Slow(TableChild):
+class Slow:
     """Leaves time to interrupt it."""
+
+    def __init__(self, evaluator):
+        self.evaluator = evaluator
 
     def __call__(self, genotype, seed):
         time.sleep(0.3)
-        return super().__call__(genotype, seed)
+        return self.evaluator.measure(genotype, seed)
 
 
-class Dies(TableChild):
+class Dies:
     """Its process ends in the middle of one cell, whatever the seed."""
 
-    def __init__(self, plan, data, key):
-        super().__init__(plan, data)
-        self.key = key
+    def __init__(self, evaluator, key):
+        self.evaluator, self.key = evaluator, key
 
     def __call__(self, genotype, seed):
         if genotype.key == self.key and seed == 0:
             os._exit(3)
-        return super().__call__(genotype, seed)
+        return self.evaluator.measure(genotype, seed)
 
 
 if __name__ == "__main__":
-    data = dataset(TINY)
-    with ProcessExecutor(Slow(TINY, data), workers=2) as workers:
+    with ProcessExecutor(Slow(TINY.evaluator()), workers=2) as workers:
         build(TINY, sys.argv[1], executor=workers)

@@ -49,7 +49,7 @@ def small_table(count: int | None = None, read_test=None, name: str = "small", *
     Validation and test disagree: by validation the last row is the best, by test the first.
     """
     space = small_space()
-    classes = space.classes
+    classes = space.unique
     rows = numpy.arange(len(classes))[:count]
     noise = numpy.random.default_rng(0).random((len(classes), SEEDS))[rows]
     validation = 0.2 + 1e-3 * rows[:, None] + 1e-2 * noise

@@ -11,22 +11,20 @@ from nasworkbench import (
     RegularizedEvolution,
     Search,
     TableEvaluator,
-    TrainingEvaluator,
     tables,
 )
 from nasworkbench.controllers import Outcome
 from nasworkbench.errors import TableError
 from nasworkbench.spaces import CellSpace
-from nasworkbench.tables import PLANS, loading
-from nasworkbench.tables.plans import dataset
+from nasworkbench.tables import TABLES, loading
 
 FILE = Path(tables.__file__).with_name("cells.npz")
 TABLE = tables.load("cells")
-PLAN = PLANS["cells"]
+PLAN = TABLES["cells"]
 
 
 def test_every_cell_of_the_space_is_in_it():
-    classes = TABLE.space.classes
+    classes = TABLE.space.unique
     assert set(TABLE.keys) == set(classes.keys)
     assert len(TABLE) == len(classes) == 5115
     assert int(TABLE.columns["strings"].sum()) == TABLE.space.size == 22_500
@@ -53,12 +51,12 @@ def test_it_states_how_far_it_can_be_trusted():
     assert stated["icc_mean"] >= 0.8
     low, high = stated["icc_interval"]
     assert low < stated["icc"] < high
-    assert {"command", "hours", "plan", "provenance"} <= TABLE.info.keys()
-    assert TABLE.info["plan"] == PLAN.settings() | {"seeds": TABLE.seeds}
+    assert {"command", "hours", "settings", "provenance"} <= TABLE.info.keys()
+    assert TABLE.info["settings"] == PLAN.settings() | {"seeds": TABLE.seeds}
 
 
 def test_accuracies_are_whole_numbers_of_images():
-    data = dataset(PLAN)
+    data = PLAN.evaluator().dataset
     for values, split in ((TABLE.validation, data.validation), (TABLE.test, data.test)):
         right = values * len(split)
         assert numpy.abs(right - right.round()).max() < 1e-9
@@ -66,7 +64,7 @@ def test_accuracies_are_whole_numbers_of_images():
 
 def test_cells_that_are_trained_again_score_as_the_table_says():
     """Another processor rounds otherwise, so that a few images more or less are right."""
-    trainer = TrainingEvaluator(dataset(PLAN), PLAN.recipe, PLAN.cells, PLAN.filters)
+    trainer = PLAN.evaluator()
     rows = TABLE.best(len(TABLE))[:: len(TABLE) // 5]
     again = [trainer(TABLE.genotype(row), seed=1) for row in rows]
     there = [TABLE.validation[row, 1] for row in rows]
@@ -77,7 +75,7 @@ def test_cells_that_are_trained_again_score_as_the_table_says():
 
 
 def test_a_search_on_it_resumes_from_its_folder_alone(tmp_path):
-    settings = {"learning_rate": 0.01, "batch_size": 5, "fresh": True}
+    settings = {"learning_rate": 0.01, "batch_size": 5, "no_repeats": True}
     searches = [
         Search(
             TABLE.space,

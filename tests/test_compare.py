@@ -11,23 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasworkbench.comparison import MEASURES, Comparison, Run, bootstrap_mean, compare
 from nasworkbench.controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Reinforce
 from nasworkbench.errors import SettingsError, StoreError, TableError, WorkbenchError
 from nasworkbench.executors import ProcessExecutor
-from nasworkbench.referee import MEASURES, Comparison, Run, bootstrap_mean, compare
-from nasworkbench.search import TableEvaluator
 from nasworkbench.spaces import CellSpace
-from nasworkbench.tables import Table
+from nasworkbench.tables import Table, TableEvaluator
 
 OPERATIONS = ("identity", "avg_pool_3x3", "conv_1x1")
 SMALL = CellSpace(1, OPERATIONS[:2], ("add",), tied=True)  # 16 strings, 10 classes
 SPACE = CellSpace(2, OPERATIONS[:2], ("add",), tied=True)  # 576 strings
-over_classes = functools.partial(RandomSearch, over="classes")
+over_classes = functools.partial(RandomSearch, over="architectures")
 
 
 def make_table(space=SPACE, rows=None, seeds=1, seed=0, digits=16):
     """Made-up accuracies, all different unless they are rounded."""
-    classes = space.classes
+    classes = space.unique
     kept = range(len(classes)) if rows is None else rows
     values = numpy.random.default_rng(seed).random((2, len(kept), seeds)).round(digits)
     return Table(
@@ -50,12 +49,12 @@ class Scripted(Controller):
 
     def __init__(self, space, seed=0, script=(0,), table=TABLE, batch_size=1):
         super().__init__(space, seed)
-        self.strings = [tuple(table.tokens[row].tolist()) for row in script]
+        self.token_sequences = [tuple(table.tokens[row].tolist()) for row in script]
         self.script, self.batch_size, self.outcomes = list(script), batch_size, []
 
     def _draw(self, count):
         places = range(self.asked, self.asked + count)
-        return [(self.strings[place % len(self.strings)], ()) for place in places]
+        return [(self.token_sequences[place % len(self.token_sequences)], ()) for place in places]
 
     def _learn(self, outcomes):
         self.outcomes += [(outcome.proposal.number, outcome.reward) for outcome in outcomes]
@@ -116,7 +115,7 @@ def test_random_over_classes_finds_what_chance_says():
 def test_random_over_strings_finds_what_the_strings_say():
     """Every order of three classes by hand: a class with more strings comes earlier."""
     table = make_table(SMALL)
-    weights, ranks = SMALL.classes.strings, table.ranks
+    weights, ranks = SMALL.unique.token_sequences, table.ranks
     assert len(set(weights)) > 1
     expected, best = dict.fromkeys((1, 2, 3), 0.0), dict.fromkeys((1, 2, 3), 0.0)
     for order in itertools.permutations(range(len(table)), 3):
@@ -303,10 +302,10 @@ def test_known_architectures_are_free_and_counted():
 
 
 def test_different_strings_of_one_class_are_one_evaluation():
-    doubled = [
-        key for key, n in zip(SMALL.classes.keys, SMALL.classes.strings, strict=True) if n > 1
+    duplicate = [
+        key for key, n in zip(SMALL.unique.keys, SMALL.unique.token_sequences, strict=True) if n > 1
     ]
-    strings = [s for s in SMALL.strings() if SMALL.decode(s).key == doubled[0]]
+    strings = [s for s in SMALL.token_sequences() if SMALL.decode(s).key == duplicate[0]]
     table = make_table(SMALL)
 
     class Both(Scripted):
@@ -314,7 +313,7 @@ def test_different_strings_of_one_class_are_one_evaluation():
             return [(strings[(self.asked + n) % len(strings)], ()) for n in range(count)]
 
     (run,) = run_here({"both": Both}, TableEvaluator(table), 2, 1, samples=6).runs
-    assert (run.found, run.at, run.samples) == ([table.row(doubled[0])], [1], 6)
+    assert (run.found, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)
 
 
 def test_a_converged_controller_ends_by_samples_and_is_carried_on():

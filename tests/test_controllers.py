@@ -319,7 +319,7 @@ def test_the_papers_settings_are_the_defaults():
         "baseline_decay": 0.95,
         "whiten_advantages": False,
         "hidden": 100,
-        "fresh": False,
+        "no_repeats": False,
         "clip": 0.2,
         "epochs": 4,
     }
@@ -352,14 +352,14 @@ def differences(child, parent):
 
 
 def test_evolution_starts_with_a_random_population():
-    evolution, referee = make(RegularizedEvolution, 8), make(RandomSearch, 8)
+    evolution, baseline = make(RegularizedEvolution, 8), make(RandomSearch, 8)
     for _ in range(6):  # told at once or not
         (proposal,) = evolution.ask()
-        assert proposal.tokens == referee.ask()[0].tokens
+        assert proposal.tokens == baseline.ask()[0].tokens
         evolution.tell(outcomes([proposal]))
     asked_ahead = make(RegularizedEvolution, 8).ask(10)  # nothing told: there is nobody to mutate
-    referee = make(RandomSearch, 8)
-    assert [p.tokens for p in asked_ahead] == [p.tokens for p in referee.ask(10)]
+    baseline = make(RandomSearch, 8)
+    assert [p.tokens for p in asked_ahead] == [p.tokens for p in baseline.ask(10)]
 
 
 def test_a_child_has_one_other_decision_and_kinds_are_equally_likely():

@@ -397,9 +397,9 @@ def test_no_search(tmp_path):
         SearchDashboard(str(tmp_path))
 
 
-def test_a_referee_that_is_no_search(tmp_path):
+def test_a_baseline_that_is_no_search(tmp_path):
     with pytest.raises(StoreError, match="holds no search"):
-        SearchDashboard(new(tmp_path / "run"), referee=tmp_path / "nothing")
+        SearchDashboard(new(tmp_path / "run"), baseline=tmp_path / "nothing")
 
 
 # --- what is shown ------------------------------------------------------------------------------
@@ -504,18 +504,18 @@ def test_what_cannot_be_drawn_is_described(tmp_path, dashboards, monkeypatch):
     assert said_there.endswith("No drawing: graphviz is missing")
 
 
-def test_the_referee_is_read_as_search_and_as_folder(tmp_path, dashboards):
-    referee = new(tmp_path / "random", controller="RandomSearch")
-    referee.run(6)
+def test_the_baseline_is_read_as_search_and_as_folder(tmp_path, dashboards):
+    baseline = new(tmp_path / "random", controller="RandomSearch")
+    baseline.run(6)
     search = new(tmp_path / "run")
     search.run(6)
-    for given in (referee, tmp_path / "random"):
-        shown = dashboards(search, referee=given)
-        assert "The referee: best reward" in words(shown._texts["Rewards"])
+    for given in (baseline, tmp_path / "random"):
+        shown = dashboards(search, baseline=given)
+        assert "The baseline: best reward" in words(shown._texts["Rewards"])
         names = [text.get_text() for text in shown.static().axes[-1].get_legend().get_texts()]
         assert "random search: best so far" in names
     assert shown._watch._opened is not None
-    assert dashboards(search, referee=referee)._watch._opened is None
+    assert dashboards(search, baseline=baseline)._watch._opened is None
 
 
 def test_static_is_a_figure_that_shows_itself(tmp_path, dashboards):

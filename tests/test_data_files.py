@@ -1,4 +1,4 @@
-"""Data sets from files, generated here in each source's own format, whole and torn."""
+"""Data sets from files, generated here in each source's own format, whole and corrupt."""
 
 import gzip
 import hashlib
@@ -195,7 +195,7 @@ def test_a_torn_cifar_file_is_named(cifar, tmp_path):
     damage_half(folder / training[-1][0])
     with pytest.raises(DataError) as error:
         data.load(name, root=tmp_path)
-    assert str(folder / training[-1][0]) in str(error.value) and "torn" in str(error.value)
+    assert str(folder / training[-1][0]) in str(error.value) and "corrupt" in str(error.value)
 
 
 def test_the_papers_split_of_cifar_10():
@@ -274,11 +274,11 @@ def test_large_folders_stay_in_files_and_give_the_same_batches(photographs, monk
 
 @pytest.mark.parametrize("damage", [damage_empty, damage_half, damage_text])
 def test_torn_images_are_named(photographs, damage):
-    torn = photographs / "train" / "cat" / "3.png"
-    damage(torn)
+    corrupt = photographs / "train" / "cat" / "3.png"
+    damage(corrupt)
     with pytest.raises(DataError) as error:
         data.load("imagefolder", root=photographs, image_size=10)
-    assert str(torn) in str(error.value)
+    assert str(corrupt) in str(error.value)
 
 
 def test_folders_that_do_not_fit(photographs):

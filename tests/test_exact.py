@@ -12,8 +12,8 @@ from nasworkbench.controllers import PPO, Outcome, RandomSearch, Reinforce
 from nasworkbench.controllers.policy import LSTMPolicy
 from nasworkbench.errors import SettingsError
 from nasworkbench.genotype import Block, Cell, Genotype
-from nasworkbench.search import Search, TableEvaluator
-from nasworkbench.tables import Table
+from nasworkbench.search import Search
+from nasworkbench.tables import Table, TableEvaluator
 from nasworkbench.tables.exact import exact_reward, exact_toy, flat_gradient
 
 ONE, TWO = exact_toy(), exact_toy(2)
@@ -64,9 +64,13 @@ def test_rewards_by_hand(blocks, reward):
 
 @pytest.mark.parametrize("toy, strings, classes", [(ONE, 36, 21), (TWO, 2916, 735)])
 def test_the_reward_is_the_class_s(toy, strings, classes):
-    assert len(toy.strings) == toy.space.size == strings and len(toy) == classes and toy.complete
+    assert (
+        len(toy.token_sequences) == toy.space.size == strings
+        and len(toy) == classes
+        and toy.complete
+    )
     found = {}
-    for tokens, reward in zip(toy.strings.tolist(), toy.rewards.tolist(), strict=True):
+    for tokens, reward in zip(toy.token_sequences.tolist(), toy.rewards.tolist(), strict=True):
         found.setdefault(toy.space.decode(tokens).key, set()).add(round(reward, 12))
     assert all(len(rewards) == 1 for rewards in found.values())
     for row, key in enumerate(toy.keys):
@@ -85,7 +89,7 @@ def test_the_best_cell_is_unique(toy, second):
 
 def test_decisions_cannot_be_made_one_by_one():
     """The pool is the best operation on average, and two pools are where single changes end."""
-    tokens, rewards = ONE.strings, ONE.rewards
+    tokens, rewards = ONE.token_sequences, ONE.rewards
     for place in (2, 3):
         means = [rewards[tokens[:, place] == token].mean().item() for token in range(3)]
         assert max(means) == means[ONE.space.operations.index(POOL)]
@@ -103,7 +107,7 @@ def test_rewards_of_strings(toy):
     tokens, _, _ = make_policy(toy).sample(50, generator)
     expected = [exact_reward(toy.space.decode(each)) for each in tokens.tolist()]
     assert toy.rewards_of(tokens).tolist() == pytest.approx(expected)
-    assert torch.equal(toy.rewards_of(toy.strings), toy.rewards)
+    assert torch.equal(toy.rewards_of(toy.token_sequences), toy.rewards)
 
 
 @pytest.mark.parametrize("blocks", [0, 3, "one", None])
@@ -124,7 +128,7 @@ def test_scores_of_two_blocks_are_refused():
 def test_j_of_the_even_policy_is_the_mean_over_strings(toy):
     policy = make_policy(toy, scale=0.0)
     assert toy.probabilities(policy).tolist() == pytest.approx(
-        [1 / len(toy.strings)] * len(toy.strings)
+        [1 / len(toy.token_sequences)] * len(toy.token_sequences)
     )
     assert toy.expected_reward(policy).item() == pytest.approx(toy.rewards.mean().item(), abs=1e-12)
     single = make_policy(toy, scale=0.0).float()
@@ -137,7 +141,7 @@ def test_j_of_a_policy_with_one_preference_by_hand():
     policy = make_policy(scale=0.0)
     with torch.no_grad():
         policy.head_bias[2, 0, 0] = math.log(2.0)
-    left = ONE.strings[:, 2]
+    left = ONE.token_sequences[:, 2]
     expected = sum(
         weight * ONE.rewards[left == token].mean().item()
         for token, weight in enumerate((0.5, 0.25, 0.25))
@@ -259,7 +263,7 @@ def test_climbing_j_reaches_the_best_cell(seed):
     """From the paper's initial weights past the two pools: the policy sees what it has decided."""
     policy = make_policy(hidden=10, scale=1.0, seed=seed)
     assert climb(ONE, policy, 300, rate=1.0) > 0.97
-    top = ONE.strings[ONE.probabilities(policy).argmax()].tolist()
+    top = ONE.token_sequences[ONE.probabilities(policy).argmax()].tolist()
     assert ONE.space.decode(top).key == ONE.keys[ONE.best()[0]]
 
 
@@ -299,6 +303,6 @@ def test_it_travels_to_another_process():
 
 
 def test_strings_are_in_the_order_of_the_space():
-    assert ONE.strings.tolist() == [
+    assert ONE.token_sequences.tolist() == [
         list(t) for t in itertools.product((0, 1), (0, 1), *[(0, 1, 2)] * 2, (0,))
     ]

@@ -308,13 +308,13 @@ def test_files(tmp_path):
         Genotype.load(tmp_path / "none.json")
     with pytest.raises(GenotypeError, match="cannot read a genotype from"):
         Genotype.load(tmp_path)
-    torn = tmp_path / "torn.json"
-    torn.write_text(path.read_text()[:-20])
-    with pytest.raises(GenotypeError, match=r"torn\.json: this is not JSON"):
-        Genotype.load(torn)
-    torn.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(GenotypeError, match=r"cannot read a genotype from .*torn\.json"):
-        Genotype.load(torn)
+    corrupt = tmp_path / "corrupt.json"
+    corrupt.write_text(path.read_text()[:-20])
+    with pytest.raises(GenotypeError, match=r"corrupt\.json: this is not JSON"):
+        Genotype.load(corrupt)
+    corrupt.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(GenotypeError, match=r"cannot read a genotype from .*corrupt\.json"):
+        Genotype.load(corrupt)
 
 
 # --- the canonical form -----------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_every_string_is_in_the_class_that_the_authors_code_gives_it(operations,
     """Key and code decide each other: no class is split, no two are merged."""
     space = SPACES[operations]
     code_of, key_of = {}, {}
-    for tokens in space.strings():
+    for tokens in space.token_sequences():
         architecture = space.decode(tokens)
         code = authors_code(architecture.wiring, architecture.operations)
         assert code_of.setdefault(architecture.key, code) == code, tokens
@@ -63,15 +63,15 @@ def test_every_string_is_in_the_class_that_the_authors_code_gives_it(operations,
     assert space.size == strings
     assert len(code_of) == len(key_of) == classes
     assert code_of["input"] == 88888  # four skips; the authors trained all others
-    found = space.classes
-    assert set(found.keys) == set(code_of) and sum(found.strings) == strings
-    assert found.strings[found.keys.index("input")] == 9
+    found = space.unique
+    assert set(found.keys) == set(code_of) and sum(found.token_sequences) == strings
+    assert found.token_sequences[found.keys.index("input")] == 9
 
 
 def test_the_authors_list_of_architectures_has_each_class_once(capsys):
     keys = {GraphArchitecture(arch.link, arch.ops).key for arch in all_archs()}
     assert capsys.readouterr().out == "26206\n"
-    assert keys == set(SPACES[9].classes.keys) - {"input"}
+    assert keys == set(SPACES[9].unique.keys) - {"input"}
 
 
 def test_wirings_in_any_order_are_in_the_authors_class_too():
@@ -80,7 +80,7 @@ def test_wirings_in_any_order_are_in_the_authors_class_too():
         space.decode(tokens).key: authors_code(
             space.decode(tokens).wiring, space.decode(tokens).operations
         )
-        for tokens in space.strings()
+        for tokens in space.token_sequences()
     }
     assert len(ALL_WIRINGS) == 24
     for wiring in ALL_WIRINGS:
@@ -154,7 +154,7 @@ def test_decisions():
 @pytest.mark.parametrize("operations", SPACES)
 def test_strings_return(operations):
     space = SPACES[operations]
-    for tokens in itertools.islice(space.strings(), 0, None, 7):
+    for tokens in itertools.islice(space.token_sequences(), 0, None, 7):
         assert space.encode(space.decode(tokens)) == tokens
     tokens = (4, 0, 1, 2, 3)
     decoded = space.decode(tokens)

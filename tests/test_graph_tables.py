@@ -89,7 +89,7 @@ def test_facts_of_arxiv(arxiv):
 
 def test_every_class_of_the_space_is_there_but_one(arxiv):
     proteins = load_graph_table("graph-proteins")
-    assert set(proteins.space.classes.keys) - set(proteins.keys) == {"input"}
+    assert set(proteins.space.unique.keys) - set(proteins.keys) == {"input"}
     nothing = GraphArchitecture((0, 1, 2, 3), 4 * ("skip",))
     for table in (arxiv, proteins):
         assert nothing.key not in table

@@ -96,7 +96,7 @@ def test_rewards_are_drawn_as_dots_lines_and_crosses():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("finished trials", "reward")
 
 
-def test_the_referee_differs_in_colour_and_in_line():
+def test_the_baseline_differs_in_colour_and_in_line():
     _, ax = plots.figure()
     rows = plots.reward_rows(TRIALS)
     good = rows[rows["status"] == "ok"]
@@ -305,13 +305,13 @@ RETRAININGS = [
 
 
 def test_judged_rows_rank_each_search_by_its_reward():
-    rows = plots.judged_rows(RETRAININGS)
+    rows = plots.retrained_rows(RETRAININGS)
     assert rows["origin"].tolist() == ["controller"] * 4 + ["random"] * 2
     assert rows["key"].tolist() == ["bbbb", "bbbb", "aaaa", "aaaa", "cccc", "cccc"]
     assert rows["cell"].tolist() == [1, 1, 2, 2, 1, 1]
     assert rows["seed"].tolist() == [0, 1, 0, 1, 0, 1]
     numpy.testing.assert_allclose(rows["test"], [0.96, NAN, 0.90, 0.92, 0.80, 0.82])
-    assert plots.judged_rows([]).empty
+    assert plots.retrained_rows([]).empty
 
 
 def test_the_interval_resamples_cells_and_seeds():
@@ -338,7 +338,7 @@ def test_the_interval_is_as_wide_as_the_standard_error_says():
 
 def test_judged_cells_are_drawn_side_by_side():
     _, ax = plots.figure()
-    plots.draw_judged(plots.judged_rows(RETRAININGS), ax)
+    plots.draw_retrained(plots.retrained_rows(RETRAININGS), ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == [
         "controller 1  bbbb", "controller 2  aaaa", "controller: mean", "random 1  cccc",
         "random: mean",
@@ -355,18 +355,18 @@ def test_judged_cells_are_drawn_side_by_side():
 
 
 def test_hundreds_of_judged_cells_have_no_names():
-    rows = plots.judged_rows(
+    rows = plots.retrained_rows(
         [retraining("controller", f"{n:04}", n / 100, 0, n / 100) for n in range(60)]
     )
     _, ax = plots.figure()
-    plots.draw_judged(rows, ax)
+    plots.draw_retrained(rows, ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["controller: mean"]
 
 
 def test_nothing_judged_is_said_in_words():
     for rows in ([], [retraining("controller", "a", 0.1, 0, None, "error")]):
         _, ax = plots.figure()
-        plots.draw_judged(plots.judged_rows(rows), ax)
+        plots.draw_retrained(plots.retrained_rows(rows), ax)
         assert words(ax) == ["no retrained network has been judged yet"]
 
 

@@ -11,10 +11,10 @@ from matplotlib.colors import to_hex
 from test_compare import BEST, EVALUATOR, TABLE
 
 from nasworkbench import plots
+from nasworkbench.comparison import MEASURES, Comparison, Run, bootstrap_mean
 from nasworkbench.errors import SettingsError
 from nasworkbench.plots import style
 from nasworkbench.plots.lines import spread
-from nasworkbench.referee import MEASURES, Comparison, Run, bootstrap_mean
 
 
 def run(name, seed, ranks, at=None, samples=None, means=()):
@@ -140,7 +140,7 @@ def test_long_lines_of_learning_are_joined():
 def test_verdict_rows_by_hand():
     rows = plots.verdict_rows(TWO, "b", at=1)
     assert rows.to_dict("records") == [
-        {"controller": "a", "referee": "b", "evaluations": 1, "measure": "rank",
+        {"controller": "a", "baseline": "b", "evaluations": 1, "measure": "rank",
          "difference": 7.0, "low": 1.0, "high": 13.0, "seeds": 2, "judgement": "worse"},
     ]  # fmt: skip
     (row,) = plots.verdict_rows(TWO, "b").to_dict("records")
@@ -213,14 +213,14 @@ def test_many_controllers_are_told_apart(count):
     assert len(in_grey) == count
     colours = {name: to_hex(line.get_color()) for name, line in lines.items()}
     for name, colour in colours.items():
-        assert (colour == style.REFEREE) == name.startswith("random")
+        assert (colour == style.BASELINE) == name.startswith("random")
     assert max(list(colours.values()).count(colour) for colour in colours.values()) <= 2
 
 
-def test_referees_can_be_named():
+def test_baselines_can_be_named():
     rows = plots.comparison_rows(comparison_of(4))
-    lines = named(drawn(plots.draw_comparison, rows, referees=["controller 3"]))
-    red = [name for name, line in lines.items() if to_hex(line.get_color()) == style.REFEREE]
+    lines = named(drawn(plots.draw_comparison, rows, baselines=["controller 3"]))
+    red = [name for name, line in lines.items() if to_hex(line.get_color()) == style.BASELINE]
     assert red == ["controller 3"]
 
 
@@ -293,7 +293,7 @@ def test_nothing_to_draw_is_said_in_words():
     ax = drawn(plots.draw_learning, plots.learning_rows(short))
     assert words(ax) == ["no controller has made 20 proposals yet"]
     ax = drawn(plots.draw_verdicts, plots.verdict_rows(short, "a"))
-    assert words(ax) == ["no controller but the referee"]
+    assert words(ax) == ["no controller but the baseline"]
     ax = drawn(plots.draw_comparison, plots.comparison_rows(short)[:0])
     assert words(ax) == ["nothing has been compared yet"]
 
@@ -320,11 +320,11 @@ def test_a_crowd_is_spread_around_its_middle():
 
 
 def test_verdicts_are_dots_and_bars():
-    runs = [run("referee", s, [20 + s]) for s in range(5)]
+    runs = [run("baseline", s, [20 + s]) for s in range(5)]
     runs += [run("good", s, [10 + s]) for s in range(5)]
     runs += [run("bad", s, [50 + s]) for s in range(5)]
     runs += [run("level", s, [rank]) for s, rank in enumerate((30, 11, 33, 10, 25))]
-    rows = plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "referee")
+    rows = plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "baseline")
     ax = drawn(plots.draw_verdicts, rows, title="made up")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["good", "level", "bad"]
     bars = [line for line in ax.get_lines() if len(line.get_xdata()) == 2][1:]  # the first: 0
@@ -333,13 +333,13 @@ def test_verdicts_are_dots_and_bars():
     assert [list(bar.get_xdata()) for bar in bars] == [[-10, -10], [low, high], [30, 30]]
     dots = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
     assert [dot.get_xdata()[0] for dot in dots] == [-10.0, pytest.approx(mean), 30.0]
-    assert [dot.get_markerfacecolor() for dot in dots] == [style.BLUE, "white", style.REFEREE]
+    assert [dot.get_markerfacecolor() for dot in dots] == [style.BLUE, "white", style.BASELINE]
     assert dots[0].get_marker() != dots[2].get_marker()
     assert words(ax) == [
         "−10.0", "better", "−0.2", "not distinguishable", "+30.0", "worse",
     ]  # fmt: skip
     assert ax.get_xlabel() == (
-        "mean validation rank: difference from referee\n"
+        "mean validation rank: difference from baseline\n"
         "after 1 evaluations, 5 paired seeds, bars: 95 % intervals\n"
         "← further left is better"
     )
@@ -349,10 +349,10 @@ def test_verdicts_are_dots_and_bars():
 
 
 def test_verdicts_with_long_names_stay_inside():
-    names = ["referee"] + [f"a controller with a long name, number {n}" for n in range(9)]
+    names = ["baseline"] + [f"a controller with a long name, number {n}" for n in range(9)]
     runs = [run(name, s, [1 + s + 3 * n]) for n, name in enumerate(names) for s in range(4)]
     figure, ax = plots.figure()
-    plots.draw_verdicts(plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "referee"), ax)
+    plots.draw_verdicts(plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "baseline"), ax)
     plots.png(figure, dpi=100)
     texts = [*ax.texts, *ax.get_yticklabels(), ax.xaxis.label]
     for box in (text.get_window_extent() for text in texts):

@@ -75,7 +75,7 @@ def many_workers(search, trials, workers=4, seed=0):
         except ValueError as error:
             trial.status, trial.reward, trial.cause = "error", None, str(error)
         ended.append(trial)
-        trial.place = len(ended)
+        trial.completion_order = len(ended)
         ledger.end(trial)
     return ended
 
@@ -131,7 +131,7 @@ def test_the_past_is_what_it_was(tmp_path, name, failure_reward):
 
 def test_a_controller_that_proposes_nothing_twice(tmp_path):
     space = CellSpace(1, OPERATIONS, ("add",), tied=True)
-    controller = PPO(space, 1, **SETTINGS | {"learning_rate": 0.1}, fresh=True)
+    controller = PPO(space, 1, **SETTINGS | {"learning_rate": 0.1}, no_repeats=True)
     watched = Watched(controller)
     search = Search(space, controller, identity_share, tmp_path / "s")
     search.run(18)
@@ -176,7 +176,7 @@ def test_a_process_that_was_killed_before_it_told(tmp_path):
     search = new(tmp_path / "s")
     search.run(4)  # one less than a batch
     trial = search.ledger.propose()
-    trial.status, trial.reward, trial.told_reward, trial.place = "ok", 0.5, 0.5, 5
+    trial.status, trial.reward, trial.told_reward, trial.completion_order = "ok", 0.5, 0.5, 5
     search.store.ended(trial)
     found = Recording(tmp_path / "s")
     assert found.note == "" and len(found) == 5

@@ -63,9 +63,9 @@ def test_the_controller_learnt_and_its_past_is_the_true_one():
     table = found.rows()
     assert table["entropy"].iloc[-20:].mean() < 0.5 * table["entropy"].iloc[:20].mean()
     assert table["reward"].iloc[-40:].mean() > table["reward"].iloc[:40].mean() + 0.1
-    referee = Recording(recordings.folder("laptop-random")).rows()
-    assert table["best_reward"].iloc[-1] > referee["best_reward"].iloc[-1]
-    assert referee["log_prob"].isna().all()
+    baseline = Recording(recordings.folder("laptop-random")).rows()
+    assert table["best_reward"].iloc[-1] > baseline["best_reward"].iloc[-1]
+    assert baseline["log_prob"].isna().all()
 
 
 def test_an_unknown_name():

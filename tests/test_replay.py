@@ -53,14 +53,14 @@ def test_steps_follow_the_order_of_ending(folder):
 def test_the_sentence_and_the_numbers(folder):
     state = Replay(folder)
     failed = next(s for s in state.recording.steps if s.trial.status == "error")
-    state.go(failed.trial.place)
+    state.go(failed.trial.completion_order)
     assert "error" in state.sentence() and "no identity anywhere" in state.sentence()
     assert dict((n, v) for n, v, _ in state.numbers())["told"] == "0.0000"
     best = next(s for s in state.recording.steps if s.best is s.trial)
-    state.go(best.trial.place)
+    state.go(best.trial.completion_order)
     assert state.sentence().endswith("It is the best so far.")
     good = next(s for s in state.recording.steps if s.past.update == 2 and s.past.advantage > 0)
-    state.go(good.trial.place)
+    state.go(good.trial.completion_order)
     assert f"reward {good.trial.reward:.4f}" in state.sentence()
     rows = {name: (value, meaning) for name, value, meaning in state.numbers()}
     names = ["reward", "baseline", "advantage", "ratio", "clip fraction", "entropy", "log P"]
@@ -119,7 +119,7 @@ def test_the_mark_is_on_the_curve(folder):
     for step, (x, y) in zip(state.recording.steps, places, strict=True):
         pixels = x * made.bbox.width, (1 - y) * made.bbox.height
         finished, reward = ax.transData.inverted().transform(pixels)
-        assert finished == pytest.approx(step.trial.place)
+        assert finished == pytest.approx(step.trial.completion_order)
         if step.trial.status == "ok":
             assert reward == pytest.approx(step.trial.reward)
         else:

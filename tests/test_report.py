@@ -11,7 +11,7 @@ import pytest
 from nasworkbench import PPO, CellSpace, Genotype, RandomSearch, Reinforce, Search, report
 from nasworkbench.drawing import rendering
 from nasworkbench.errors import StoreError, WorkbenchError
-from nasworkbench.search import Evaluation
+from nasworkbench.training import Evaluation
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,18 +90,18 @@ def retraining(origin: str, trial, seed: int, test: float | None, validation: fl
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    """A run folder as the main job leaves it: 45 trials, a referee with 30, a judgement."""
+    """A run folder as the main job leaves it: 45 trials, a baseline with 30, a judgement."""
     directory = tmp_path_factory.mktemp("runs") / "my-run"
     search = Search(SPACE, PPO(SPACE, 0, batch_size=10), evaluate, directory, seed=77)
     search.run(45)
-    referee = Search(SPACE, RandomSearch(SPACE, 1), evaluate, directory / "random")
-    referee.run(30)
+    baseline = Search(SPACE, RandomSearch(SPACE, 1), evaluate, directory / "random")
+    baseline.run(30)
     search.store.set_meta(
         job={"name": f"run {ATTACK}", "tier": "laptop", "tier_settings": {"recipe": {"epochs": 9}}},
         verdict={"sentence": "In this pair of runs: not distinguishable.", "difference": 0.0},
     )
     first, second = search.best(2)
-    (other,) = referee.best(1)
+    (other,) = baseline.best(1)
     for row in (
         retraining("controller", first, 0, 0.91, 0.5),
         retraining("controller", first, 1, 0.93, 0.5),
@@ -111,7 +111,7 @@ def job(tmp_path_factory):
         retraining("random", other, 1, None, None),
     ):
         search.store.retrained(row)
-    return search, referee
+    return search, baseline
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_the_report_lies_in_the_run_folder_and_has_its_sections(job, seen):
 
 
 def test_the_verdict_comes_first_and_the_budget_second(job, seen):
-    search, referee = job
+    search, baseline = job
     assert "not distinguishable" in seen.texts["verdict"]
     trials = search.trials()
     assert trials.cached.any()
@@ -137,7 +137,7 @@ def test_the_verdict_comes_first_and_the_budget_second(job, seen):
     assert f"finished trials 45 children trained {int((~trials.cached).sum())}" in facts
     assert f"failed trials {(trials.status != 'ok').sum()}" in facts
     assert f"best reward {search.best()[0].reward:.4f}" in facts
-    assert f"random search's best {referee.best()[0].reward:.4f}" in facts
+    assert f"random search's best {baseline.best()[0].reward:.4f}" in facts
 
 
 def test_the_best_cell_is_the_one_that_the_final_training_chose(job, seen):

@@ -134,7 +134,7 @@ def test_row_is_there_before_the_controller_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="not listening"):
         search.run(5)
     (trial,) = search.store.trials("NOT told AND status IS NOT NULL")
-    assert (trial.number, trial.status, trial.place) == (2, "ok", 3)
+    assert (trial.number, trial.status, trial.completion_order) == (2, "ok", 3)
     assert trial.reward == trial.told_reward == identity_share(trial.genotype)
     del controller._learn
     search.run()

@@ -24,7 +24,8 @@ from search_helpers import (
 from nasworkbench import CellSpace, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
 from nasworkbench.executors import InlineExecutor
-from nasworkbench.search import Evaluation, Store
+from nasworkbench.search import Store
+from nasworkbench.training import Evaluation
 
 MEASURED = [
     "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",

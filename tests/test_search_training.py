@@ -10,8 +10,8 @@ from search_helpers import RandomSearch, small_space, tiny_data
 from nasworkbench import PPO, Recipe, Search, TrainingEvaluator, data
 from nasworkbench.data import Dataset
 from nasworkbench.errors import NetworkError, SettingsError, StoreError
-from nasworkbench.search.evaluators import REWARDS
 from nasworkbench.training import TrainingResult
+from nasworkbench.training.evaluator import REWARDS
 
 QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3, learning_rate=0.05)
 

@@ -18,31 +18,30 @@ from table_build_script import TINY, Dies
 from nasworkbench import CellNetwork, CellSpace, TrainingEvaluator, profile
 from nasworkbench.errors import SettingsError, SpaceError, StoreError, TableError, WorkbenchError
 from nasworkbench.executors import InlineExecutor, ProcessExecutor
-from nasworkbench.tables import PLANS, TableChild, build, plans, read, save
+from nasworkbench.tables import TABLES, build, read, save, table_settings
 from nasworkbench.tables.building import FILE
-from nasworkbench.tables.plans import dataset
 from nasworkbench.tables.reliability import intraclass_correlation, reliability
 from nasworkbench.training import evaluate
 
-CLASSES = TINY.space.classes
+CLASSES = TINY.space.unique
 N = len(CLASSES)  # 10
 SCRIPT = Path(__file__).parent / "table_build_script.py"
 
 
 @pytest.fixture(scope="module")
 def data():
-    return dataset(TINY)
+    return TINY.evaluator().dataset
 
 
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
+def whole(tmp_path_factory):
     """The table, built in one go."""
     folder = tmp_path_factory.mktemp("whole")
-    return build(TINY, folder, executor=InlineExecutor(TableChild(TINY, data)))
+    return build(TINY, folder, executor=InlineExecutor(TINY.evaluator().measure))
 
 
 def lines(folder):
-    """The names of all trainings in the order in which they were kept, doubled ones twice."""
+    """The names of all trainings in the order in which they were kept, duplicate ones twice."""
     whole, _, _ = (folder / FILE).read_text().rpartition("\n")
     return [json.loads(line)["name"] for line in whole.splitlines()[1:]]
 
@@ -61,7 +60,7 @@ def assert_same_but_for_seconds(a, b):
 
 
 class Child:
-    """Stands in for a :class:`TableChild`: no training, and what is told of a cell."""
+    """Stands in for ``TrainingEvaluator.measure``: no training, and what is told of a cell."""
 
     def __init__(self, told=None, interrupt_at=None):
         self.told, self.interrupt_at = told or {}, interrupt_at
@@ -80,20 +79,19 @@ class Child:
         return ok | {"validation": value, "test": value / 2} | told
 
 
-class Counted(TableChild):
+class Counted:
     """Notes what it trains."""
 
-    def __init__(self, plan, data, calls):
-        super().__init__(plan, data)
-        self.calls = calls
+    def __init__(self, evaluator, calls):
+        self.evaluator, self.calls = evaluator, calls
 
     def __call__(self, genotype, seed):
         self.calls.append(f"{genotype.key} {seed}")
-        return super().__call__(genotype, seed)
+        return self.evaluator.measure(genotype, seed)
 
 
-def built(folder, child, plan=TINY, **arguments):
-    return build(plan, folder, executor=InlineExecutor(child), progress=False, **arguments)
+def built(folder, child, settings=TINY, **arguments):
+    return build(settings, folder, executor=InlineExecutor(child), progress=False, **arguments)
 
 
 # --- what is in it ------------------------------------------------------------------------------
@@ -118,11 +116,11 @@ def test_rows_are_what_training_gives(whole, data):
 def test_what_the_table_says_of_itself(whole):
     assert whole.keys == CLASSES.keys
     assert whole.tokens.tolist() == [list(tokens) for tokens in CLASSES.tokens]
-    assert whole.columns["strings"].tolist() == list(CLASSES.strings)
+    assert whole.columns["token_sequences"].tolist() == list(CLASSES.token_sequences)
     assert whole.columns["seconds"].shape == (N, 2)
     assert (whole.columns["seconds"] > 0).all()
     info = whole.info
-    assert info["plan"] == TINY.settings() | {"seeds": 2}
+    assert info["settings"] == TINY.settings() | {"seeds": 2}
     assert (info["complete"], info["classes"], info["failed"]) == (True, N, [])
     assert info["reliability"] == reliability(whole.validation).to_dict()
     assert info["reliability"]["icc"] == intraclass_correlation(whole.validation)
@@ -263,9 +261,11 @@ def test_nothing_could_be_trained(tmp_path):
 
 
 def test_real_divergence(tmp_path, data):
-    plan = dataclasses.replace(TINY, recipe=dataclasses.replace(TINY.recipe, learning_rate=1e30))
+    settings = dataclasses.replace(
+        TINY, recipe=dataclasses.replace(TINY.recipe, learning_rate=1e30)
+    )
     with pytest.raises(TableError, match="not one cell"):
-        build(plan, tmp_path, cells=1, executor=InlineExecutor(TableChild(plan, data)))
+        build(settings, tmp_path, cells=1, executor=InlineExecutor(settings.evaluator().measure))
     record = json.loads((tmp_path / FILE).read_text().splitlines()[1])["result"]
     assert record["status"] == "diverged"
     assert "validation" not in record
@@ -302,7 +302,7 @@ def test_damaged_trainings_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, 1.0, None])
-def test_plans_that_cannot_be(wrong):
+def test_settings_that_cannot_be(wrong):
     for name in ("cells", "filters", "seeds"):
         with pytest.raises(
             SettingsError, match=f"{name} must be a whole number from 1, got {wrong}"
@@ -315,12 +315,12 @@ def test_plan_of_a_space_too_large(tmp_path):
         built(tmp_path, Child(), dataclasses.replace(TINY, space=CellSpace()))
 
 
-def test_known_plans():
-    plan = plans.plan("cells")
-    assert plan is PLANS["cells"]
-    assert (plan.space.size, plan.seeds) == (22500, 3)
-    with pytest.raises(TableError, match=r"no plan for a table 'cell'; there is one for cells"):
-        plans.plan("cell")
+def test_known_tables():
+    settings = table_settings("cells")
+    assert settings is TABLES["cells"]
+    assert (settings.space.size, settings.seeds) == (22500, 3)
+    with pytest.raises(TableError, match=r"no recipe for a table 'cell'; there is one for cells"):
+        table_settings("cell")
 
 
 def test_test_split_travels_with_the_data(data):
@@ -345,7 +345,7 @@ def test_interrupted_and_resumed(tmp_path, moment):
 
 
 def test_stopped_executor_is_refused(tmp_path, data):
-    executor = ProcessExecutor(TableChild(TINY, data), 1)
+    executor = ProcessExecutor(TINY.evaluator().measure, 1)
     executor.stop()
     with pytest.raises(WorkbenchError, match="stopped"):
         build(TINY, tmp_path, executor=executor)
@@ -353,7 +353,7 @@ def test_stopped_executor_is_refused(tmp_path, data):
 
 def test_crashed_worker_then_complete(tmp_path, whole, data):
     """A process that dies takes one training with it; the next build makes up for it."""
-    with ProcessExecutor(Dies(TINY, data, BAD), workers=1) as executor:
+    with ProcessExecutor(Dies(TINY.evaluator(), BAD), workers=1) as executor:
         found = build(TINY, tmp_path, executor=executor)
     assert found.info["failed"] == [BAD]
     rows = [row for row in range(N) if CLASSES.keys[row] != BAD]
@@ -367,7 +367,7 @@ def test_crashed_worker_then_complete(tmp_path, whole, data):
         "cause": "its process ended with exit code 3",
     }
     calls = []
-    again = build(TINY, tmp_path, executor=InlineExecutor(Counted(TINY, data, calls)))
+    again = build(TINY, tmp_path, executor=InlineExecutor(Counted(TINY.evaluator(), calls)))
     assert calls == [f"{BAD} 0"]
     assert_same_but_for_seconds(again, whole)
 
@@ -424,6 +424,6 @@ def test_ctrl_c_and_kill_in_the_middle(tmp_path, whole, data):
     text = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(text[: text.rindex(b"seconds")])  # as if hit while it wrote
     calls = []
-    found = build(TINY, tmp_path, executor=InlineExecutor(Counted(TINY, data, calls)))
+    found = build(TINY, tmp_path, executor=InlineExecutor(Counted(TINY.evaluator(), calls)))
     assert sorted([*names[:-1], *calls]) == sorted(NAMES)  # each once
     assert_same_but_for_seconds(found, whole)

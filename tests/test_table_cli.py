@@ -19,11 +19,11 @@ from nasworkbench.cli import announced
 from nasworkbench.errors import TableError
 from nasworkbench.executors import InlineExecutor, run_all
 from nasworkbench.spaces import CellSpace
-from nasworkbench.tables import Plan, TableChild, plans
+from nasworkbench.tables import TableSettings, building
 from nasworkbench.tables.building import FILE
 
 #: 10 different cells, each trained twice on 64 of the digits: 20 trainings of a few hundredths.
-PLAN = Plan(
+PLAN = TableSettings(
     name="tiny",
     space=CellSpace(1, ("identity", "avg_pool_3x3"), ("add",), tied=True),
     data={"name": "digits", "train_size": 64, "validation_size": 64},
@@ -37,7 +37,7 @@ CELLS = 10
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(plans.PLANS, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
     monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
 
 
@@ -55,8 +55,8 @@ class Inline:
         self.interrupt_at: int | None = None
         self.fail_at: int | None = None
 
-    def executor(self, plan, workers):
-        child = TableChild(plan, plans.dataset(plan))
+    def executor(self, settings, workers):
+        child = settings.evaluator().measure
 
         def work(genotype, seed):
             if len(self.trained) == self.interrupt_at:
@@ -133,7 +133,7 @@ def test_an_interrupted_build_goes_on(capsys, tmp_path, inline):
     assert code == 0
     # how long it takes is known from those that are done
     assert re.match(r"7 trainings are left: about [\d.]+ (s|min)\n", output)
-    assert sorted(inline.trained) == sorted((k, s) for k in PLAN.space.classes.keys for s in (0, 1))
+    assert sorted(inline.trained) == sorted((k, s) for k in PLAN.space.unique.keys for s in (0, 1))
     equal(*(tables.read(tmp_path / name / "tiny.npz") for name in ("whole", "cut")))
 
 
@@ -163,7 +163,7 @@ def test_a_cell_that_cannot_be_trained_is_left_out(capsys, tmp_path, inline):
 def test_worker_processes_give_the_same_table(capsys, tmp_path, inline, monkeypatch):
     build(capsys, tmp_path / "inline", "--cells", 2, "--seeds", 1)
     monkeypatch.undo()
-    monkeypatch.setitem(plans.PLANS, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
     arguments = ["--cells", 2, "--seeds", 1, "--workers", 1]
     code, output = build(capsys, tmp_path / "processes", *arguments)
     assert code == 0 and output.startswith("2 trainings are left")
@@ -174,7 +174,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path):
     """The signal itself, in the middle of the trainings of a process."""
     script = (
         "import sys, test_table_cli as t\n"
-        "t.plans.PLANS['tiny'] = t.dataclasses.replace(t.PLAN, seeds=200)\n"
+        "t.building.TABLES['tiny'] = t.dataclasses.replace(t.PLAN, seeds=200)\n"
         f"sys.exit(t.cli.main(['table', 'build', 'tiny', '--folder', {str(tmp_path)!r}, "
         "'--workers', '1']))"
     )
@@ -261,7 +261,7 @@ def test_list_names_every_table(capsys):
 
 
 def test_info_shows_the_best_and_the_median(capsys, tmp_path):
-    table = small_table(hours=1.5, plan={"recipe": {"epochs": 9}}, failed=[], classes=441)
+    table = small_table(hours=1.5, settings={"recipe": {"epochs": 9}}, failed=[], architectures=441)
     tables.save(table, tmp_path / "small.npz")
     code, output, _ = command(capsys, "info", tmp_path / "small.npz")
     assert code == 0
@@ -273,7 +273,7 @@ def test_info_shows_the_best_and_the_median(capsys, tmp_path):
     fields = dict(re.split(r"\s{2,}", line) for line in lines[5:10] if line)
     assert fields == {
         "hours": "1.5",
-        "plan.recipe.epochs": "9",
+        "settings.recipe.epochs": "9",
         "failed": "none",
         "digest": table.digest,
     }
@@ -325,7 +325,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["build", "cellz"], 1, "there is no plan for a table 'cellz'; there is one for cells"),
+        (["build", "cellz"], 1, "there is no recipe for a table 'cellz'; there is one for cells"),
         (["build", "tiny", "--cells", "0"], 1, "cells must be a whole number from 1 to 10, got 0"),
         (["build", "tiny", "--cells", "11"], 1, "from 1 to 10, got 11"),
         (["build", "tiny", "--seeds", "0"], 1, "seeds must be a whole number from 1, got 0"),
@@ -353,10 +353,10 @@ def test_bad_input_is_one_line_and_an_exit_code(
 def test_folders_and_files_that_are_something_else(capsys, tmp_path, inline, monkeypatch):
     build(capsys, tmp_path / "run", "--cells", 2, "--seeds", 1)
     other = dataclasses.replace(PLAN, filters=4)
-    monkeypatch.setitem(plans.PLANS, "tiny", other)
+    monkeypatch.setitem(building.TABLES, "tiny", other)
     code, _, error = command(capsys, "build", "tiny", "--folder", tmp_path / "run")
     assert code == 1 and "holds results of other work: filters is 2 there and 4 here" in error
-    monkeypatch.setitem(plans.PLANS, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
 
     path = tmp_path / "run" / "tiny.npz"
     path.write_bytes(path.read_bytes()[:-100])

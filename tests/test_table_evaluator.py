@@ -18,8 +18,8 @@ from test_search_kill import COLUMNS, assert_equal
 
 from nasworkbench import CellSpace, Search, TableEvaluator, tables, zoo
 from nasworkbench.errors import SettingsError, StoreError, TableError
-from nasworkbench.search import Evaluation
-from nasworkbench.search.evaluators import Task
+from nasworkbench.training import Evaluation
+from nasworkbench.training.evaluator import Task
 
 TABLE = small_table()
 PARTIAL = small_table(40)

@@ -12,8 +12,8 @@ from table_helpers import install, search_on, small_table
 from test_report import SECTIONS, Page
 
 from nasworkbench import PPO, CellSpace, Search, TableEvaluator, cli, report, tables
+from nasworkbench.comparison.table_result import table_result
 from nasworkbench.errors import TableError, WorkbenchError
-from nasworkbench.referee.revealing import reveal
 from nasworkbench.spaces import GraphSpace
 from nasworkbench.tables import Table
 
@@ -73,7 +73,7 @@ def frame(rows, rewards=None, statuses=None, cached=None) -> pandas.DataFrame:
 
 
 def test_revealed_numbers_are_those_of_the_table():
-    found = reveal(TABLE, frame([3, 400, 3, 0], cached=[False, False, True, False]))
+    found = table_result(TABLE, frame([3, 400, 3, 0], cached=[False, False, True, False]))
     assert (found.architectures, found.seen, found.repeated, found.missing) == (441, 3, 1, 0)
     assert found.share == 3 / 441
     means = [TABLE.validation.mean(1), TABLE.test.mean(1)]
@@ -93,7 +93,7 @@ def test_revealed_numbers_are_those_of_the_table():
 
 def test_the_best_is_that_of_the_search_by_its_rewards():
     """A search that is rewarded with single trainings may pick another than the table would."""
-    found = reveal(TABLE, frame([440, 0, 5], rewards=[0.1, 0.3, 0.3]))
+    found = table_result(TABLE, frame([440, 0, 5], rewards=[0.1, 0.3, 0.3]))
     assert found.best.key == TABLE.keys[0]  # of equals the first one
     assert found.best.test_regret == 0
     assert found.best.validation_regret > 0.4
@@ -102,17 +102,17 @@ def test_the_best_is_that_of_the_search_by_its_rewards():
 
 def test_the_best_of_the_table_is_not_behind():
     row = int(numpy.argmax(TABLE.mean_validation))
-    found = reveal(TABLE, frame([row]))
+    found = table_result(TABLE, frame([row]))
     assert (found.best.rank, found.best.validation_regret) == (1, 0.0)
     assert "number 1 of 441 by validation accuracy; its test accuracy is" in found.sentence
 
 
 def test_failures_are_no_best_and_strangers_are_counted():
     statuses, rewards = ["error", "ok", "error"], [None, 0.2, None]
-    found = reveal(TABLE, frame(["stranger", 7, "stranger"], rewards, statuses))
+    found = table_result(TABLE, frame(["stranger", 7, "stranger"], rewards, statuses))
     assert (found.seen, found.repeated, found.missing) == (1, 1, 1)
     assert found.best.key == TABLE.keys[7]
-    none = reveal(TABLE, frame(["stranger"], [None], ["error"]))
+    none = table_result(TABLE, frame(["stranger"], [None], ["error"]))
     assert none.best is None
     assert none.sentence.startswith("No verdict: the table 'small' knows no architecture")
 
@@ -126,7 +126,7 @@ def test_the_report_reveals_test(folder, library):
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
     assert sections == [*SECTIONS[:3], "table", *SECTIONS[3:]]
     search = reopened(folder)
-    found = reveal(TABLE, search.trials())
+    found = table_result(TABLE, search.trials())
     assert found.best.key == search.best()[0].key
     assert found.seen == search.trials().key.nunique() == 60 - found.repeated
     assert found.sentence in facts(page, "verdict")
@@ -189,7 +189,7 @@ def test_a_table_that_cannot_be_read_is_one_sentence(folder, library, monkeypatc
 
 
 def test_a_table_of_ones_own_is_given(folder, tmp_path, capsys, without_figures):
-    found = reveal(TABLE, reopened(folder).trials())
+    found = table_result(TABLE, reopened(folder).trials())
     path = report.write(folder, tmp_path / "given.html", TABLE)
     assert found.sentence in facts(shown(path), "verdict")
 
@@ -231,7 +231,7 @@ def test_strangers_are_reported(tmp_path, without_figures):
 
 def any_table(space, without=0) -> Table:
     """A table of all architectures of a space but so many, with made-up accuracies."""
-    generator, classes = numpy.random.default_rng(0), space.classes
+    generator, classes = numpy.random.default_rng(0), space.unique
     rows = generator.permutation(len(classes))[without:]
     return Table(
         name="any",
@@ -263,7 +263,7 @@ def test_graph_architectures_from_search_to_drawing(tmp_path, capsys):
     # a key that is a text is shown whole, in each row of the trials
     _, *rows = page.rows["trials"]
     assert [row[6] for row in rows] == trials.sort_values("number").key.tolist()
-    assert reveal(table, trials).sentence in facts(page, "verdict")
+    assert table_result(table, trials).sentence in facts(page, "verdict")
 
     picture = tmp_path / "best.svg"
     assert cli.main(["draw", str(folder), "-o", str(picture)]) == 0

@@ -21,7 +21,7 @@ from nasworkbench.spaces.base import Space
 from nasworkbench.tables import Table, read, save
 
 SPACE = CellSpace(1, ("identity", "conv_1x1"), "add", tied=True)
-CLASSES = SPACE.classes
+CLASSES = SPACE.unique
 N = len(CLASSES)  # 10
 BRIEF = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -152,7 +152,7 @@ def test_rows():
         assert key in GOOD
         assert GOOD.row(key) == row
         assert GOOD.genotype(row).key == key
-    for tokens in SPACE.strings():  # every string of the space leads to a row
+    for tokens in SPACE.token_sequences():  # every string of the space leads to a row
         assert GOOD.genotype(GOOD.row(SPACE.decode(tokens).key)).key == SPACE.decode(tokens).key
     assert GOOD.seeds == 2
     assert table(GOOD.validation[:, :1]).seeds == 1

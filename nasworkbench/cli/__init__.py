@@ -270,7 +270,7 @@ def _best_so_far(folder: Path) -> Genotype | GraphArchitecture:
         StoreError: no search there, one of an own space, or no trial has ended well yet.
     """
     from ..search import Store
-    from ..search.library import build_space, record
+    from ..search.rebuilding import build_space, record
 
     with closing(Store(folder)) as store:
         store.space = build_space(record(store.meta("space"), "space", folder))

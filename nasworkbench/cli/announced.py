@@ -10,7 +10,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ..executors import Executor, Finished
-from ..tiers import duration
+from ..progress import duration
 
 #: Tasks of each worker that are measured if it is not known how long one takes (this project's
 #: choice).

@@ -14,7 +14,7 @@ from ..errors import SettingsError, TableError, WorkbenchError
 
 if TYPE_CHECKING:
     from ..executors import Executor
-    from ..tables import Plan, Table
+    from ..tables import Table, TableSettings
 
 PATH = click.Path(path_type=Path)
 
@@ -31,7 +31,7 @@ def table() -> None:
 @click.argument("name", default="cells")
 @click.option("--folder", type=PATH, help="Where trainings are kept; by default runs/table-NAME.")
 @click.option("--cells", type=int, help="So many cells, drawn at random; by default all.")
-@click.option("--seeds", type=int, help="Trainings of each cell; by default the plan's.")
+@click.option("--seeds", type=int, help="Trainings of each cell; by default the table's.")
 @click.option("--workers", default=2, help="Worker processes.")
 @click.option("--output", "-o", type=PATH, help="File to write; by default FOLDER/NAME.npz.")
 def build(
@@ -47,13 +47,13 @@ def build(
     Each training is kept as it comes. After an interruption the same command goes on.
     """
     from .. import tables
-    from ..search.provenance import provenance
-    from ..tables import plans
+    from ..provenance import provenance
+    from ..tables import table_settings
     from .announced import Announced
 
-    plan = plans.plan(name)
+    settings = table_settings(name)
     if seeds is not None:
-        plan = replace(plan, seeds=seeds)
+        settings = replace(settings, seeds=seeds)
     if workers < 1:
         raise SettingsError(f"--workers must be a whole number from 1, got {workers}")
     folder = folder or Path("runs") / f"table-{name}"
@@ -62,9 +62,11 @@ def build(
         raise SettingsError(f"--output is a file NAME.npz, got {str(output)!r}")
     if output.parent != folder and not output.parent.is_dir():  # better said before than after
         raise SettingsError(f"--output: there is no folder {output.parent}")
-    executor = Announced(lambda: _workers(plan, workers), workers, _seconds(plan, folder))
+    executor = Announced(lambda: _workers(settings, workers), workers, _seconds(settings, folder))
     try:
-        found = tables.build(plan, folder, cells=cells, executor=executor, provenance=provenance())
+        found = tables.build(
+            settings, folder, cells=cells, executor=executor, provenance=provenance()
+        )
     except KeyboardInterrupt:
         click.echo("\ninterrupted; all is saved. Go on with the same command")
         raise click.exceptions.Exit(130) from None
@@ -76,25 +78,24 @@ def build(
     click.echo(f"{output}: {output.stat().st_size:,} bytes, SHA-256 {checksum}")
 
 
-def _workers(plan: Plan, workers: int) -> Executor:
+def _workers(settings: TableSettings, workers: int) -> Executor:
     from ..executors import ProcessExecutor
-    from ..tables import TableChild, plans
 
-    return ProcessExecutor(TableChild(plan, plans.dataset(plan)), workers)
+    return ProcessExecutor(settings.evaluator().measure, workers)
 
 
-def _seconds(plan: Plan, folder: Path) -> float | None:
+def _seconds(settings: TableSettings, folder: Path) -> float | None:
     """How long a training has taken so far, in the mean; None before the first.
 
     Raises:
-        StoreError: the folder holds trainings of another plan, or a damaged file.
+        StoreError: the folder holds trainings with other settings, or a damaged file.
     """
     from ..executors import Records
     from ..tables.building import FILE
 
     if not (folder / FILE).is_file():
         return None
-    with Records(folder / FILE, plan.settings()) as records:
+    with Records(folder / FILE, settings.settings()) as records:
         known = [found["seconds"] for found in records.results.values() if "seconds" in found]
     return sum(known) / len(known) if known else None
 
@@ -131,7 +132,7 @@ def _described(name: str) -> tuple[bool, str]:
 # --- info -------------------------------------------------------------------------------------
 
 #: Parts of a table's info that have lines of their own.
-SAID = ("classes", "complete", "reliability")
+SAID = ("architectures", "complete", "reliability")
 
 
 @table.command()
@@ -145,8 +146,8 @@ def info(name: str, test: bool) -> None:
     """
     found = find(name)
     click.echo(f"{found}\n{found.space}")
-    if "classes" in found.info:
-        click.echo(f"{len(found):,} of its {found.info['classes']:,} different architectures")
+    if "architectures" in found.info:
+        click.echo(f"{len(found):,} of its {found.info['architectures']:,} different architectures")
     click.echo(f"{_trust(found)}\n")
     said = {name: value for name, value in found.info.items() if name not in SAID}
     fields = [*_flat(said), ("digest", found.digest)]

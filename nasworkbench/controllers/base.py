@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SettingsError, WorkbenchError
+from ..checks import whole
+from ..errors import WorkbenchError
 from ..spaces import Space
 
 
@@ -122,21 +123,3 @@ class Controller(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
         return f"{type(self).__name__}({arguments})"
-
-
-def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """``value`` if it is a whole number in [least, most], else a :class:`SettingsError`."""
-    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not ok or (most is not None and value > most):
-        limit = "" if most is None else f" to {most}"
-        raise SettingsError(f"{name} must be a whole number from {least}{limit}, got {value!r}")
-    return value
-
-
-def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
-    """``value`` if it is a finite number in [least, most], else a :class:`SettingsError`."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not ok or not least <= value <= most:
-        limit = "" if most == math.inf else f" to {most}"
-        raise SettingsError(f"{name} must be a finite number from {least}{limit}, got {value!r}")
-    return float(value)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy
 
+from ..checks import number, whole
 from ..spaces import Space
-from .base import Controller, Outcome, number, whole
+from .base import Controller, Outcome
 
 
 class RegularizedEvolution(Controller):

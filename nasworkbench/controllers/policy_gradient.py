@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import SettingsError, WorkbenchError
+from ..checks import flag, number, whole
+from ..errors import WorkbenchError
 from ..spaces import Space
-from .base import Controller, Outcome, Proposal, number, whole
+from .base import Controller, Outcome, Proposal
 from .policy import LSTMPolicy, one_thread
 
 #: Batches that are drawn in search of architectures that are not known yet: so many as the policy
@@ -40,7 +41,7 @@ class PolicyGradient(Controller):
         whiten_advantages: subtract the batch's mean advantage and divide by its standard
             deviation. Not in the paper.
         hidden: LSTM units, 100 in the paper (A.2).
-        fresh: propose no architecture twice: known ones are drawn again, up to :data:`DRAWS`
+        no_repeats: propose no architecture twice: known ones are drawn again, up to :data:`DRAWS`
             batches. Not in the paper. The samples then come from the policy *given*
             that they are new, which the update does not know of: the gradient is a little biased,
             and a policy that has converged goes on looking around its favourite.
@@ -62,17 +63,16 @@ class PolicyGradient(Controller):
         baseline_decay: float = 0.95,
         whiten_advantages: bool = False,
         hidden: int = 100,
-        fresh: bool = False,
+        no_repeats: bool = False,
     ) -> None:
         super().__init__(space, seed)
         self.learning_rate = number("learning_rate", learning_rate, 0.0)
         self.batch_size = whole("batch_size", batch_size)
         self.entropy_weight = number("entropy_weight", entropy_weight, 0.0)
         self.baseline_decay = number("baseline_decay", baseline_decay, 0.0, 1.0)
-        for name, value in (("whiten_advantages", whiten_advantages), ("fresh", fresh)):
-            if not isinstance(value, bool):
-                raise SettingsError(f"{name} must be True or False, got {value!r}")
-        self.whiten_advantages, self.fresh = whiten_advantages, fresh
+        flag("whiten_advantages", whiten_advantages)
+        flag("no_repeats", no_repeats)
+        self.whiten_advantages, self.no_repeats = whiten_advantages, no_repeats
         self.hidden = whole("hidden", hidden)
         self.generator = torch.Generator().manual_seed(self.seed)
         choices = [decision.choices for decision in space.decisions]
@@ -83,10 +83,10 @@ class PolicyGradient(Controller):
         self.baseline: float | None = None
         self.updates = 0
         self.waiting: list[Outcome] = []  # told, and not yet part of an update
-        self.known: dict[str, None] = {}  # keys of what was proposed, if ``fresh``
+        self.known: dict[str, None] = {}  # keys of what was proposed, if ``no_repeats``
 
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        if not self.fresh:
+        if not self.no_repeats:
             return self._sample(count)
         drawn: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
         for tries in range(DRAWS):
@@ -165,9 +165,11 @@ class PolicyGradient(Controller):
         self.optimizer.step()
 
     def settings(self) -> dict[str, Any]:
-        names = ("seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay")
+        names: tuple[str, ...] = ("seed", "learning_rate", "batch_size", "entropy_weight")
+        names += ("baseline_decay",)
         return {
-            name: getattr(self, name) for name in (*names, "whiten_advantages", "hidden", "fresh")
+            name: getattr(self, name)
+            for name in (*names, "whiten_advantages", "hidden", "no_repeats")
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -181,7 +183,7 @@ class PolicyGradient(Controller):
                 "baseline": self.baseline,
                 "last_update": self.last_update,
             },
-            **({"known": list(self.known)} if self.fresh else {}),
+            **({"known": list(self.known)} if self.no_repeats else {}),
             "waiting": {
                 "numbers": [o.proposal.number for o in self.waiting],
                 "rewards": [o.reward for o in self.waiting],

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import number, whole
 from ..spaces import Space
-from .base import number, whole
 from .policy_gradient import PolicyGradient
 
 

@@ -1,4 +1,4 @@
-"""Random search: every decision uniform (NASNet paper, section 3). The referee of all others."""
+"""Random search: every decision uniform (NASNet paper, section 3). The baseline of all others."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy
 
-from ..errors import SettingsError
+from ..checks import choice
 from ..spaces import Space
 from .base import Controller, Outcome
 
-OVER = ("strings", "classes")
+OVER = ("token_sequences", "architectures")
 
 
 class RandomSearch(Controller):
@@ -21,28 +21,26 @@ class RandomSearch(Controller):
     Args:
         space: what to search.
         seed: of all draws.
-        over: ``strings`` (the paper's: a cell that many strings describe is drawn more often than
-            another) or ``classes`` (every different cell is drawn as often; the space must be small
-            enough to be enumerated).
+        over: ``token_sequences`` (the paper's: a cell that many token sequences describe is drawn
+            more often than another) or ``architectures`` (every unique architecture is drawn as
+            often as another; the space must be small enough to be enumerated).
 
     Raises:
         SettingsError: another word for ``over``.
-        SpaceError: ``classes`` of a space with more than a million strings.
+        SpaceError: ``architectures`` of a space with more than a million strings.
     """
 
-    def __init__(self, space: Space, seed: int = 0, *, over: str = "strings") -> None:
+    def __init__(self, space: Space, seed: int = 0, *, over: str = "token_sequences") -> None:
         super().__init__(space, seed)
-        if over not in OVER:
-            raise SettingsError(f"over must be 'strings' or 'classes', got {over!r}")
-        self.over = over
-        self.classes = space.classes.tokens if over == "classes" else ()
+        self.over = choice("over", over, OVER)
+        self.architectures = space.unique.tokens if over == "architectures" else ()
         self.generator = numpy.random.default_rng(self.seed)
 
     def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        if self.over == "strings":
+        if self.over == "token_sequences":
             return [(self.space.sample_tokens(self.generator), ()) for _ in range(count)]
-        drawn = self.generator.integers(len(self.classes), size=count)
-        return [(self.classes[place], ()) for place in drawn]
+        drawn = self.generator.integers(len(self.architectures), size=count)
+        return [(self.architectures[place], ()) for place in drawn]
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Rewards change nothing here."""

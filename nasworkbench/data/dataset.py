@@ -98,7 +98,7 @@ class Dataset:
         """The test split. A search never touches it: it is read when first used, and only then.
 
         Raises:
-            DataError: there are no test data, or their files are missing or torn.
+            DataError: there are no test data, or their files are missing or corrupt.
         """
         split = self.read_test()
         self._check("test", split)

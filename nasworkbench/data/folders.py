@@ -89,7 +89,7 @@ class ImageNet(Source):
             return datasets.ImageNet(str(place), split)
         except (OSError, RuntimeError) as error:
             raise DataError(
-                f"imagenet, {split}: {place} is incomplete or torn ({error}). {self.how_to_get}"
+                f"imagenet, {split}: {place} is incomplete or corrupt ({error}). {self.how_to_get}"
             ) from None
 
 

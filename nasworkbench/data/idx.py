@@ -24,7 +24,8 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
         dimensions: how many the array must have: 3 for images (n, height, width), 1 for labels.
 
     Raises:
-        DataError: the file is missing, empty, torn, longer than its header says, or something else.
+        DataError: the file is missing, empty, corrupt, longer than its header says, or another
+            kind of file.
     """
     try:
         content = path.read_bytes()
@@ -49,4 +50,4 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 
 def _torn(path: Path, why: str) -> str:
-    return f"{path} is empty or torn ({why}); delete it and fetch it again"
+    return f"{path} is empty or corrupt ({why}); delete it and fetch it again"

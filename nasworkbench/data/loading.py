@@ -81,7 +81,7 @@ def load(
 
     Raises:
         DataError: an unknown name; missing data (says where it looked and how to get them); an
-            empty or torn file, by name.
+            empty or corrupt file, by name.
         SettingsError: a size or seed out of range.
     """
     source = _source(name)

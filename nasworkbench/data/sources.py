@@ -50,7 +50,7 @@ class Source(ABC):
         """The ``train`` or the ``test`` part.
 
         Raises:
-            DataError: a missing, empty or torn file, by name.
+            DataError: a missing, empty or corrupt file, by name.
         """
 
     def read_validation(self, place: Path) -> AnySplit | None:
@@ -184,7 +184,7 @@ class Cifar(Source):
         for name, md5 in files:
             if not check_integrity(str(place / name), md5):
                 raise DataError(
-                    f"{place / name} is missing, empty or torn; delete the folder and fetch it "
+                    f"{place / name} is missing, empty or corrupt; delete the folder and fetch it "
                     f"again. {self.how_to_get}"
                 )
         return kind(str(place.parent), train=part == "train")

@@ -117,7 +117,7 @@ class FileSplit:
         """One image, uint8 of shape (3, side, side), and its label.
 
         Raises:
-            DataError: the file is missing, empty, torn or no image; the message names it.
+            DataError: the file is missing, empty, corrupt or no image; the message names it.
         """
         return read_image(self.paths[index], self.image_size), int(self.labels[index])
 
@@ -179,7 +179,7 @@ def read_image(path: str, size: int) -> Tensor:
         with Image.open(path) as image:
             image.draft("RGB", (size, size))  # JPEG: decode at a fraction where that is enough
             pixels = functional.pil_to_tensor(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # all three come from torn files
+    except (OSError, SyntaxError, ValueError) as error:  # all three come from corrupt files
         raise DataError(
             f"{path} cannot be read as an image ({error}); replace or remove the file"
         ) from None

@@ -8,7 +8,7 @@ so for a list of tasks; :class:`Records` keeps their results.
 from .base import Executor, Finished
 from .inline import InlineExecutor
 from .processes import ProcessExecutor
-from .queue import run_all
 from .records import Records
+from .run import run_all
 
 __all__ = ["Executor", "Finished", "InlineExecutor", "ProcessExecutor", "Records", "run_all"]

@@ -7,8 +7,8 @@ another draws the rows on axes that are given to it.
 
 from .comparison import comparison_rows, draw_comparison, draw_learning, learning_rows
 from .decisions import decision_rows, draw_decision, draw_policy, policy_rows
-from .judged import draw_judged, judged_rows, mean_interval
 from .operations import choice_rows, draw_operations, operation_rows
+from .retrained import draw_retrained, mean_interval, retrained_rows
 from .rewards import draw_rewards, reward_rows
 from .style import figure, png, save, styled
 from .updates import draw_updates, even_entropy, update_rows
@@ -20,21 +20,21 @@ __all__ = [
     "decision_rows",
     "draw_comparison",
     "draw_decision",
-    "draw_judged",
     "draw_learning",
     "draw_operations",
     "draw_policy",
+    "draw_retrained",
     "draw_rewards",
     "draw_updates",
     "draw_verdicts",
     "even_entropy",
     "figure",
-    "judged_rows",
     "learning_rows",
     "mean_interval",
     "operation_rows",
     "png",
     "policy_rows",
+    "retrained_rows",
     "reward_rows",
     "save",
     "styled",

@@ -13,9 +13,9 @@ import numpy
 import pandas
 from matplotlib.axes import Axes
 
+from ..comparison import MEASURES, Comparison, bootstrap_mean
+from ..comparison.table_run import WINDOW
 from ..errors import SettingsError, listed
-from ..referee import MEASURES, Comparison, bootstrap_mean
-from ..referee.contest import WINDOW
 from .lines import draw_lines
 from .style import say, styled
 
@@ -40,7 +40,7 @@ def comparison_rows(
 
     Args:
         comparison: what ``compare`` returned.
-        measure: one of :data:`nasworkbench.referee.MEASURES`.
+        measure: one of :data:`nasworkbench.comparison.MEASURES`.
         at: numbers of evaluations; by default 40 from a fiftieth of the budget on, at equal
             distances on a logarithmic scale.
 
@@ -66,7 +66,7 @@ def comparison_rows(
 
 
 def draw_comparison(
-    rows: pandas.DataFrame, ax: Axes, title: str = "", referees: Sequence[str] | None = None
+    rows: pandas.DataFrame, ax: Axes, title: str = "", baselines: Sequence[str] | None = None
 ) -> Axes:
     """Draw :func:`comparison_rows`: a line with its band per controller, named at its end.
 
@@ -74,7 +74,7 @@ def draw_comparison(
         rows: of one measure.
         ax: what to draw on.
         title: of the axes, for example the table's name.
-        referees: controllers that are drawn in the referee's colour; by default those whose names
+        baselines: controllers that are drawn in the baseline's colour; by default those whose names
             begin with "random".
     """
     if rows.empty:
@@ -83,7 +83,7 @@ def draw_comparison(
         return ax
     words, logarithmic = AXES[rows["measure"].iloc[0]]
     styled(ax, "different architectures evaluated", words, title)
-    draw_lines(rows, ax, "evaluations", referees, logarithmic)
+    draw_lines(rows, ax, "evaluations", baselines, logarithmic)
     return ax
 
 
@@ -123,14 +123,14 @@ def learning_rows(comparison: Comparison, points: int = POINTS) -> pandas.DataFr
 
 
 def draw_learning(
-    rows: pandas.DataFrame, ax: Axes, title: str = "", referees: Sequence[str] | None = None
+    rows: pandas.DataFrame, ax: Axes, title: str = "", baselines: Sequence[str] | None = None
 ) -> Axes:
     """Draw :func:`learning_rows`; the arguments are those of :func:`draw_comparison`."""
     styled(ax, "proposals, known architectures counted again", "mean reward of proposals", title)
     if rows.empty:
         say(ax, f"no controller has made {WINDOW} proposals yet")
         return ax
-    draw_lines(rows, ax, "samples", referees, logarithmic=False)
+    draw_lines(rows, ax, "samples", baselines, logarithmic=False)
     return ax
 
 

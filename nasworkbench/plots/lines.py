@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, NullFormatter
 
-from .style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, REFEREE, SKY, SMALL, positions
+from .style import BASELINE, BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, SMALL, positions
 
 COLOURS = (BLUE, GREEN, PURPLE, ORANGE, INK, SKY, FAINT)
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.2)), (0, (7, 2, 1.5, 2)))
@@ -19,14 +19,14 @@ MARKERS = ("o", "^", "D", "v", "P", "*", "X", "<", "h", ">")
 REFEREE_MARKERS = ("s", "p", "H", "d")
 
 
-def _looks(names: Sequence[str], referees: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+def _looks(names: Sequence[str], baselines: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     """Colour, dashes and marker of each controller; no two controllers share all three."""
-    if referees is None:
-        referees = [name for name in names if name.lower().startswith("random")]
+    if baselines is None:
+        baselines = [name for name in names if name.lower().startswith("random")]
     looks, own, theirs = {}, 0, 0
     for name in names:
-        if name in referees:
-            colour, dash = REFEREE, DASHES[(theirs + 1) % len(DASHES)]
+        if name in baselines:
+            colour, dash = BASELINE, DASHES[(theirs + 1) % len(DASHES)]
             marker = REFEREE_MARKERS[theirs % len(REFEREE_MARKERS)]
             theirs += 1
         else:
@@ -36,13 +36,13 @@ def _looks(names: Sequence[str], referees: Sequence[str] | None) -> dict[str, di
         looks[name] = {
             "color": colour, "linestyle": dash, "linewidth": 1.8, "marker": marker,
             "markersize": 8 if marker == "*" else 6, "markeredgewidth": 0,
-            "zorder": 4 if name in referees else 3,
+            "zorder": 4 if name in baselines else 3,
         }  # fmt: skip
     return looks
 
 
 def draw_lines(
-    rows: pandas.DataFrame, ax: Axes, x: str, referees: Sequence[str] | None, logarithmic: bool
+    rows: pandas.DataFrame, ax: Axes, x: str, baselines: Sequence[str] | None, logarithmic: bool
 ) -> None:
     """A line and a band per controller over the column ``x``, named at their ends.
 
@@ -50,11 +50,11 @@ def draw_lines(
         rows: with the columns ``controller``, ``mean``, ``low`` and ``high``.
         ax: what to draw on.
         x: the column along the axis, which is logarithmic.
-        referees: names that are drawn in the referee's colour; None: as they begin with "random".
+        baselines: names that are drawn in the baseline's colour; None: as they begin with "random".
         logarithmic: the other axis is too.
     """
     names = list(dict.fromkeys(rows["controller"]))
-    looks, ends = _looks(names, referees), {}
+    looks, ends = _looks(names, baselines), {}
     logarithmic = logarithmic and bool((positions(rows["mean"]) > 0).any())  # else all of it is 0
     ax.set_xscale("log")
     ax.set_yscale("log" if logarithmic else "linear")

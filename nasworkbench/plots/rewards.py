@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import SettingsError
-from .style import CONTROLLER, REFEREE, legend, positions, say, styled
+from .style import BASELINE, CONTROLLER, legend, positions, say, styled
 
 #: Trials in the running mean; 20 is one update of the paper's controller (A.2).
 WINDOW = 20
@@ -53,27 +53,27 @@ def draw_rewards(
     rows: pandas.DataFrame,
     ax: Axes,
     label: str = "controller",
-    referee_rows: pandas.DataFrame | None = None,
-    referee_label: str = "random search",
+    baseline_rows: pandas.DataFrame | None = None,
+    baseline_label: str = "random search",
     measure: str = "reward",
 ) -> Axes:
     """Draw :func:`reward_rows`: a dot a trial, a step line (best so far), a line (running mean).
 
-    Failed trials are crosses at the bottom. The referee's search, if given, is drawn in a second
+    Failed trials are crosses at the bottom. The baseline's search, if given, is drawn in a second
     colour, with dashed lines and open dots, so that the two differ in black and white too.
 
     Args:
         rows: of the search.
         ax: what to draw on.
         label: what to call the search.
-        referee_rows: of the search to compare with.
-        referee_label: what to call it.
+        baseline_rows: of the search to compare with.
+        baseline_label: what to call it.
         measure: what the reward is, for the axis.
     """
     styled(ax, "finished trials", measure)
     searches = [(rows, label, CONTROLLER, "-", True, 0.045, 3.0)]
-    if referee_rows is not None:
-        searches.append((referee_rows, referee_label, REFEREE, "--", False, 0.015, 2.0))
+    if baseline_rows is not None:
+        searches.append((baseline_rows, baseline_label, BASELINE, "--", False, 0.015, 2.0))
     for data, name, colour, line, filled, height, layer in searches:
         if data.empty:
             continue

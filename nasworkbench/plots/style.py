@@ -25,8 +25,8 @@ PURPLE = "#cc79a7"
 ORANGE = "#e69f00"
 SKY = "#56b4e9"
 
-#: Who is drawn in which colour, in every figure: the controller, and the referee it must beat.
-CONTROLLER, REFEREE = BLUE, VERMILLION
+#: Who is drawn in which colour, in every figure: the controller, and the baseline it must beat.
+CONTROLLER, BASELINE = BLUE, VERMILLION
 
 INK, FAINT, GRID = "#1a1a1a", "#595959", "#dddddd"
 TEXT, SMALL = 11, 9.5  # points; legible at a notebook's width

@@ -1,4 +1,4 @@
-"""Who was better than a referee, and how sure is that: paired differences with their intervals."""
+"""Who was better than a baseline, and how sure is that: paired differences with their intervals."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..referee import MEASURES, Comparison
+from ..comparison import MEASURES, Comparison
 from .comparison import checked_measure
-from .style import BLUE, FAINT, INK, REFEREE, SMALL, positions, say, styled
+from .style import BASELINE, BLUE, FAINT, INK, SMALL, positions, say, styled
 
 
 def verdict_rows(
-    comparison: Comparison, referee: str, at: int | None = None, measure: str = "rank"
+    comparison: Comparison, baseline: str, at: int | None = None, measure: str = "rank"
 ) -> pandas.DataFrame:
-    """A row per controller: its paired difference from the referee, the best first.
+    """A row per controller: its paired difference from the baseline, the best first.
 
     Args:
         comparison: what ``compare`` returned.
-        referee: the controller that the others are held against.
+        baseline: the controller that the others are held against.
         at: number of evaluations; the budget unless given.
-        measure: one of :data:`nasworkbench.referee.MEASURES`.
+        measure: one of :data:`nasworkbench.comparison.MEASURES`.
 
     Returns:
-        The columns ``controller``, ``referee``, ``evaluations``, ``measure``, ``difference``
-        (controller minus referee), ``low`` and ``high`` (its 95 % bootstrap interval over the
+        The columns ``controller``, ``baseline``, ``evaluations``, ``measure``, ``difference``
+        (controller minus baseline), ``low`` and ``high`` (its 95 % bootstrap interval over the
         paired seeds), ``seeds`` and ``judgement`` (``better``, ``worse`` or
         ``not distinguishable``).
 
     Raises:
-        SettingsError: an unknown referee or measure, or a number beyond the budget.
+        SettingsError: an unknown baseline or measure, or a number beyond the budget.
     """
     checked_measure(measure)
     at = comparison.budget if at is None else at
     seeds, more_is_better = len({run.seed for run in comparison.runs}), MEASURES[measure][1]
     rows = []
-    for name in [referee, *comparison.controllers]:  # the referee first: it may not be there
-        found = comparison.verdict(name, referee, at, measure)
-        if name == referee:
+    for name in [baseline, *comparison.controllers]:  # the baseline first: it may not be there
+        found = comparison.verdict(name, baseline, at, measure)
+        if name == baseline:
             continue
         difference, low, high = positions([found.difference, found.low, found.high])
         decided, better = low > 0 or high < 0, (difference > 0) == more_is_better
         judgement = ("better" if better else "worse") if decided else "not distinguishable"
-        rows.append((name, referee, at, measure, difference, low, high, seeds, judgement))
-    names = ["controller", "referee", "evaluations", "measure", "difference", "low", "high"]
+        rows.append((name, baseline, at, measure, difference, low, high, seeds, judgement))
+    names = ["controller", "baseline", "evaluations", "measure", "difference", "low", "high"]
     frame = pandas.DataFrame(rows, columns=[*names, "seeds", "judgement"])
     ascending = not more_is_better
     return frame.sort_values("difference", ascending=ascending, kind="stable", ignore_index=True)
 
 
 def draw_verdicts(rows: pandas.DataFrame, ax: Axes, title: str = "") -> Axes:
-    """Draw :func:`verdict_rows`: a dot and its interval per controller, the referee a line at 0.
+    """Draw :func:`verdict_rows`: a dot and its interval per controller, the baseline a line at 0.
 
     Filled dots are differences whose interval leaves out 0: those are decided. Which way is better
     is written on the axis.
     """
     if rows.empty:
         styled(ax, "", "", title)
-        say(ax, "no controller but the referee")
+        say(ax, "no controller but the baseline")
         return ax
     first = rows.iloc[0]
     words, more_is_better = MEASURES[first["measure"]]
@@ -69,14 +69,14 @@ def draw_verdicts(rows: pandas.DataFrame, ax: Axes, title: str = "") -> Axes:
     seeds = several if first["seeds"] > 1 else "one seed, which decides nothing"
     styled(
         ax,
-        f"{words}: difference from {first['referee']}\n"
+        f"{words}: difference from {first['baseline']}\n"
         f"after {first['evaluations']:,} evaluations, {seeds}\n{way}",
         "",
         title,
     )
     ax.grid(False, axis="y")
-    ax.axvline(0.0, color=REFEREE, linewidth=1.8, zorder=1)
-    looks = {"better": (BLUE, "o", BLUE), "worse": (REFEREE, "X", REFEREE)}
+    ax.axvline(0.0, color=BASELINE, linewidth=1.8, zorder=1)
+    looks = {"better": (BLUE, "o", BLUE), "worse": (BASELINE, "X", BASELINE)}
     largest = rows["difference"].abs().max() or 1.0
     digits = max(0, 2 - math.floor(math.log10(largest)))  # three that count
     for height, row in enumerate(rows.to_dict("records")):

@@ -28,7 +28,7 @@ from typing import Any
 
 from ..errors import StoreError, listed
 from ..search import Store
-from ..search.opening import damaged
+from ..search.sqlite_file import damaged
 from ..search.store import FILE
 
 #: The recordings, and the SHA-256 of the packed file of each.

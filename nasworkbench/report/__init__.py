@@ -1,6 +1,6 @@
 """The report of a run folder: one HTML file that needs nothing else, now or in ten years.
 
-Everything in it is read from the run folder's stores: the search itself, its referee (the random
+Everything in it is read from the run folder's stores: the search itself, its baseline (the random
 search in ``random/``, if there is one), and what the final judgement added. Pictures are part of
 the file, there is no request to anywhere, and every text that comes out of a store is escaped.
 """
@@ -23,9 +23,9 @@ from ..errors import WorkbenchError
 from ..search import Store, trials_frame
 from ..search.store import FILE
 from ..tables import Table
-from .figures import judged_figure, operation_figure, reward_figure, update_figure
-from .found import best, reads_table, revealed
-from .numbers import date, decimals, duration, missing, short, whole
+from .best import best, reads_table, revealed
+from .figures import operation_figure, retrained_figure, reward_figure, update_figure
+from .formatting import date, decimals, duration, missing, short, whole
 
 TEMPLATE = "report.html"
 MANY = "many_searches.json"
@@ -67,12 +67,12 @@ def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
     directory = Path(directory)
     search = _read(directory)
-    referee = _read(directory / "random") if (directory / "random" / FILE).is_file() else None
+    baseline = _read(directory / "random") if (directory / "random" / FILE).is_file() else None
     job = search["meta"]["job"] or {}
     searches = [("search", _class_name(search), search)]
-    if referee is not None:
-        searches.append(("referee", "random search", referee))
-    judged = plots.judged_rows(search["retrainings"])
+    if baseline is not None:
+        searches.append(("baseline", "random search", baseline))
+    judged = plots.retrained_rows(search["retrainings"])
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -82,15 +82,15 @@ def render(directory: str | Path, table: Table | None = None) -> str:
             verdict=search["meta"]["verdict"],
             revealed=revealed(search, table),
             many=many_searches(),
-            facts=_facts(search, referee),
+            facts=_facts(search, baseline),
             best=best(search),
-            rewards=reward_figure(search, _class_name(search), referee),
+            rewards=reward_figure(search, _class_name(search), baseline),
             operations=operation_figure(search),
             updates=update_figure(search),
-            judged=judged_figure(judged),
-            cells=list(_judged_cells(judged)),
+            judged=retrained_figure(judged),
+            cells=list(_retrained_cells(judged)),
             searches=[_listed(prefix, label, found) for prefix, label, found in searches],
-            settings=list(_settings(search, referee)),
+            settings=list(_settings(search, baseline)),
             written_at=datetime.now(UTC).timestamp(),
         )
     )
@@ -126,7 +126,7 @@ def _class_name(search: dict[str, Any]) -> str:
 # --- the sections' contents -------------------------------------------------------------------
 
 
-def _facts(search: dict[str, Any], referee: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _facts(search: dict[str, Any], baseline: dict[str, Any] | None) -> list[tuple[str, str]]:
     """The numbers at the top: what was spent, and what was found."""
     trials = search["trials"]
     finished, goal = len(trials), search["meta"]["goal"] or 0
@@ -141,8 +141,8 @@ def _facts(search: dict[str, Any], referee: dict[str, Any] | None) -> list[tuple
         ("workers' time", duration(float(trials["seconds"].sum()))),
         ("from start to last trial", duration(_wall(search))),
     ]
-    if referee is not None:
-        facts.insert(1, ("random search's best", decimals(_top(referee["trials"]))))
+    if baseline is not None:
+        facts.insert(1, ("random search's best", decimals(_top(baseline["trials"]))))
     return facts
 
 
@@ -156,7 +156,7 @@ def _wall(search: dict[str, Any]) -> float | None:
     return None if ended.empty or started is None else max(0.0, float(ended.max()) - started)
 
 
-def _judged_cells(judged: pandas.DataFrame) -> Iterator[dict[str, Any]]:
+def _retrained_cells(judged: pandas.DataFrame) -> Iterator[dict[str, Any]]:
     """A line per retrained cell."""
     for (origin, cell, key), own in judged.groupby(["origin", "cell", "key"], sort=True):
         tests = own["test"].dropna()
@@ -189,7 +189,7 @@ def _listed(prefix: str, label: str, search: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(
-    search: dict[str, Any], referee: dict[str, Any] | None
+    search: dict[str, Any], baseline: dict[str, Any] | None
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Titled lists of (name, value): everything that it takes to do it again."""
     meta = search["meta"]
@@ -207,8 +207,8 @@ def _settings(
     )
     for role in ("space", "controller", "evaluator"):
         yield _described(role, meta[role])
-    if referee is not None:
-        yield _described("referee", referee["meta"]["controller"])
+    if baseline is not None:
+        yield _described("baseline", baseline["meta"]["controller"])
     if job.get("tier_settings"):
         yield "tier", list(_flat(job["tier_settings"]))
     yield "versions and machine", list(_flat(meta["provenance"] or {}))

@@ -10,8 +10,8 @@ import pandas
 
 from .. import plots
 from ..errors import WorkbenchError
-from ..search.library import build_space
-from .found import reads_table, tied
+from ..search.rebuilding import build_space
+from .best import reads_table, tied
 
 #: Windows of the operations' figure; with about so many there is room for numbers in it.
 WINDOWS = 12
@@ -21,11 +21,13 @@ def _picture(made: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(plots.png(made)).decode()
 
 
-def reward_figure(search: dict[str, Any], label: str, referee: dict[str, Any] | None) -> str | None:
+def reward_figure(
+    search: dict[str, Any], label: str, baseline: dict[str, Any] | None
+) -> str | None:
     if search["trials"].empty:
         return None
     made, ax = plots.figure()
-    other = None if referee is None else plots.reward_rows(referee["trials"])
+    other = None if baseline is None else plots.reward_rows(baseline["trials"])
     settings = (search["meta"]["evaluator"] or {}).get("settings", {})
     accuracy = settings.get("reward") == "accuracy" or reads_table(search)
     measure = "reward (validation accuracy)" if accuracy else "reward"
@@ -68,10 +70,10 @@ def _even_entropy(space: dict[str, Any] | None) -> float | None:
         return None
 
 
-def judged_figure(judged: pandas.DataFrame) -> str | None:
+def retrained_figure(judged: pandas.DataFrame) -> str | None:
     if not judged["test"].notna().any():
         return None
     lines = judged.groupby(["origin", "key"]).ngroups + judged["origin"].nunique()
     made, ax = plots.figure(size=(8.0, min(1.6 + 0.32 * lines, 14.0)))
-    plots.draw_judged(judged, ax)
+    plots.draw_retrained(judged, ax)
     return _picture(made)

@@ -48,7 +48,7 @@ class Ledger:
                 "SearchReplay(directory), or start a search of your own"
             )
         untold = self.store.trials(f"NOT told AND NOT {UNFINISHED}")
-        for trial in sorted(untold, key=lambda trial: trial.place or 0):
+        for trial in sorted(untold, key=lambda trial: trial.completion_order or 0):
             self.tell(trial)
         return deque(self.store.trials(UNFINISHED))
 

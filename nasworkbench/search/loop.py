@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ..executors import Executor, Finished
-from .evaluators import Evaluation
+from ..training.evaluator import Evaluation
 from .ledger import Ledger
 from .progress import Progress
 from .store import Trial
@@ -110,6 +110,6 @@ class Loop:
         self.held = [held for held in self.held if held.key != trial.key]
 
     def end(self, trial: Trial) -> None:
-        trial.place = self.done = self.done + 1
+        trial.completion_order = self.done = self.done + 1
         self.ledger.end(trial)
         self.bar.show(trial)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tqdm.auto import tqdm
 
-from ..executors.queue import watched
+from ..progress import is_shown
 from .store import Trial
 
 
@@ -20,7 +20,7 @@ class Progress:
         done, goal: trials finished, and to be finished.
         best: best reward so far, None if there is none.
         failed: failed trials so far.
-        show: see :func:`watched`.
+        show: see :func:`nasworkbench.progress.is_shown`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Progress:
             initial=done,
             desc=title,
             unit="trial",
-            disable=not watched(show),
+            disable=not is_shown(show),
             dynamic_ncols=True,
             mininterval=0.1 if sys.stderr.isatty() else 5.0,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {n}/{total} "

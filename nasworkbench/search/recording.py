@@ -16,9 +16,9 @@ import numpy
 from ..controllers import Controller
 from ..controllers.policy_gradient import PolicyGradient
 from ..errors import SettingsError, StoreError, WorkbenchError
-from .library import CLASSES, build_controller, build_space, describe, difference, record
-from .opening import damaged
+from .rebuilding import CLASSES, build_controller, build_space, describe, difference, record
 from .reenacting import Past, doubts, reenact, stored_past, told_before
+from .sqlite_file import damaged
 from .store import FILE, UNFINISHED, Store, Trial, trials_frame
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ class Recording:
             self.space = store.space = self._space(store, space)
             try:
                 self._frame = trials_frame(store)
-                trials = sorted(store.trials(f"NOT {UNFINISHED}"), key=lambda t: t.place or 0)
-                if [t.place for t in trials] != list(range(1, len(trials) + 1)):
+                trials = sorted(
+                    store.trials(f"NOT {UNFINISHED}"), key=lambda t: t.completion_order or 0
+                )
+                if [t.completion_order for t in trials] != list(range(1, len(trials) + 1)):
                     raise ValueError("the order in which its trials ended is not complete")
                 updates = store.updates()
                 pasts = stored_past(trials, updates)
@@ -116,11 +118,12 @@ class Recording:
         return self._frame.copy()
 
     def rows(self) -> pandas.DataFrame:
-        """A row a trial: ``number``, ``place``, ``key``, ``status``, ``cached``, ``reward``,
-        ``told_reward``, the fields of :class:`Past`, ``best_number`` and ``best_reward``."""
+        """A row a trial: ``number``, ``completion_order``, ``key``, ``status``, ``cached``,
+        ``reward``, ``told_reward``, the fields of :class:`Past`, ``best_number`` and
+        ``best_reward``."""
         import pandas
 
-        kept = ("number", "place", "key", "status", "cached", "reward", "told_reward")
+        kept = ("number", "completion_order", "key", "status", "cached", "reward", "told_reward")
         rows = []
         for step in self.steps:
             row = {name: getattr(step.trial, name) for name in kept} | asdict(step.past)

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..controllers import Outcome
 from ..controllers.policy import entropy, one_thread
 from ..controllers.policy_gradient import DRAWS, HEATING, PATIENCE, PolicyGradient
-from ..executors.queue import watched
+from ..progress import is_shown
 from .store import Trial
 
 #: Nats by which a re-enacted log-probability may miss the stored one: a hundredth of the
@@ -125,7 +125,7 @@ def reenact(
     def look(end: int) -> None:
         _look(controller, trials, order[looked:end], pasts, probabilities)
 
-    bar = tqdm(trials, "re-enacting", disable=not watched(progress), delay=2.0, leave=False)
+    bar = tqdm(trials, "re-enacting", disable=not is_shown(progress), delay=2.0, leave=False)
     with bar:
         for place, trial in enumerate(bar):
             if trial.told_reward is None or not told[place]:
@@ -153,7 +153,7 @@ def _look(
     A controller that wants fresh architectures only may have had to heat its policy for them: then
     that temperature is taken with which the stored log-probabilities agree best.
     """
-    for heat in range(DRAWS - PATIENCE if controller.fresh else 1):
+    for heat in range(DRAWS - PATIENCE if controller.no_repeats else 1):
         if not drawn:
             return
         strings = torch.tensor([trials[place].proposal.tokens for place in drawn])

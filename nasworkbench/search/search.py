@@ -21,15 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from ..checks import number, whole
 from ..controllers import Controller
-from ..controllers.base import number as checked_number
-from ..controllers.base import whole
 from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError, TableError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
-from .evaluators import Evaluation, Task
+from ..provenance import provenance
+from ..tables.evaluator import TableEvaluator
+from ..training.evaluator import Evaluation, Task
 from .ledger import Ledger
-from .library import (
+from .loop import Activity, Loop
+from .progress import Progress
+from .rebuilding import (
     ROLES,
     build_controller,
     build_evaluator,
@@ -38,11 +41,7 @@ from .library import (
     difference,
     record,
 )
-from .loop import Activity, Loop
-from .progress import Progress
-from .provenance import provenance
 from .store import Store, Trial, trials_frame
-from .table_evaluator import TableEvaluator
 
 if TYPE_CHECKING:
     import pandas
@@ -86,9 +85,9 @@ class Search:
         _check_table(evaluator, space)
         whole("seed", seed, least=0)
         if failure_reward is not None:
-            failure_reward = checked_number("failure_reward", failure_reward, -math.inf)
+            failure_reward = number("failure_reward", failure_reward, -math.inf)
         if time_limit is not None:
-            time_limit = checked_number("time_limit", time_limit, 0.001)
+            time_limit = number("time_limit", time_limit, 0.001)
         directory = _unused_directory() if directory is None else directory
         Store.create(
             directory,

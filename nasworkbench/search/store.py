@@ -26,7 +26,7 @@ import torch
 from ..controllers import Proposal
 from ..errors import StoreError, WorkbenchError
 from ..spaces import Space
-from .opening import damaged, opened
+from .sqlite_file import damaged, opened
 
 if TYPE_CHECKING:
     import pandas
@@ -100,7 +100,7 @@ class Trial:
     seconds: float = 0.0
     parameters: int | None = None
     worker: int | None = None
-    place: int | None = None
+    completion_order: int | None = None
 
     @property
     def number(self) -> int:
@@ -224,7 +224,7 @@ class Store:
                     trial.status,
                     trial.reward,
                     trial.told_reward,
-                    trial.place,
+                    trial.completion_order,
                     trial.cached,
                     trial.cause,
                     json.dumps(trial.curves),

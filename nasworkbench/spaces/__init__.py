@@ -1,6 +1,6 @@
 """Search spaces: what a controller may decide, in which order, and what its decisions mean."""
 
-from .base import Classes, Decision, Space
+from .base import Decision, Space, UniqueArchitectures
 from .cell_space import CellSpace
 from .graph_space import (
     GRAPH_OPERATIONS,
@@ -15,9 +15,9 @@ __all__ = [
     "PROTEINS_OPERATIONS",
     "WIRINGS",
     "CellSpace",
-    "Classes",
     "Decision",
     "GraphArchitecture",
     "GraphSpace",
     "Space",
+    "UniqueArchitectures",
 ]

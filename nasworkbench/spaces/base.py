@@ -43,7 +43,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Classes:
+class UniqueArchitectures:
     """The different architectures of a space: strings with one key are one class.
 
     Uniform over *strings* is not uniform over *classes*: an asymmetric cell has many strings, a
@@ -52,7 +52,7 @@ class Classes:
 
     keys: tuple[str, ...]
     tokens: tuple[Tokens, ...]  #: of each class its first string, in the order of the decisions
-    strings: tuple[int, ...]  #: how many strings each class has
+    token_sequences: tuple[int, ...]  #: how many strings each class has
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -100,7 +100,7 @@ class Space(ABC):
 
     @cached_property
     def size(self) -> int:
-        """Exact number of token strings (many strings are one cell: see :attr:`classes`)."""
+        """Exact number of token strings (many strings are one cell: see :attr:`unique`)."""
         return math.prod(decision.choices for decision in self.decisions)
 
     def sample_tokens(self, generator: numpy.random.Generator | int) -> Tokens:
@@ -137,7 +137,7 @@ class Space(ABC):
             numbers.append(number)
         return tuple(numbers)
 
-    def strings(self) -> Iterator[Tokens]:
+    def token_sequences(self) -> Iterator[Tokens]:
         """Every string of tokens, the last decision changing fastest.
 
         Raises:
@@ -151,7 +151,7 @@ class Space(ABC):
         return itertools.product(*(range(decision.choices) for decision in self.decisions))
 
     @cached_property
-    def classes(self) -> Classes:
+    def unique(self) -> UniqueArchitectures:
         """The different architectures, found by the key of every string. That takes a second for
         20,000 strings, the first time.
 
@@ -160,8 +160,8 @@ class Space(ABC):
         """
         first: dict[str, Tokens] = {}
         count: dict[str, int] = {}
-        for tokens in self.strings():
+        for tokens in self.token_sequences():
             key = self.decode(tokens).key
             first.setdefault(key, tokens)
             count[key] = count.get(key, 0) + 1
-        return Classes(tuple(first), tuple(first.values()), tuple(count.values()))
+        return UniqueArchitectures(tuple(first), tuple(first.values()), tuple(count.values()))

@@ -1,26 +1,26 @@
-"""Tables of really trained networks: a search in seconds, and a referee that can be trusted.
+"""Tables of really trained networks: a search in seconds, and a baseline that can be trusted.
 
 >>> table = tables.load("cells")
 >>> search = Search(table.space, PPO(table.space), TableEvaluator(table))
 """
 
-from .building import build
+from .building import TABLES, TableSettings, build, table_settings
+from .evaluator import TableEvaluator
 from .exact import ExactTable, exact_toy
 from .files import read, save
 from .graphs import GRAPH_TABLES, load_graph_table
 from .loading import load, names
-from .plans import PLANS, Plan, TableChild
 from .reliability import Reliability, reliability
 from .table import Table
 
 __all__ = [
     "GRAPH_TABLES",
-    "PLANS",
+    "TABLES",
     "ExactTable",
-    "Plan",
     "Reliability",
     "Table",
-    "TableChild",
+    "TableEvaluator",
+    "TableSettings",
     "build",
     "exact_toy",
     "load",
@@ -29,4 +29,5 @@ __all__ = [
     "read",
     "reliability",
     "save",
+    "table_settings",
 ]

@@ -77,14 +77,14 @@ class ExactTable(Table):
     """The table of :func:`exact_toy`; ``S`` strings of ``T`` decisions, ``P`` weights."""
 
     @cached_property
-    def strings(self) -> Tensor:
+    def token_sequences(self) -> Tensor:
         """(S, T): every string of the space, the last decision changing fastest."""
-        return torch.tensor(list(self.space.strings()))
+        return torch.tensor(list(self.space.token_sequences()))
 
     @cached_property
     def rewards(self) -> Tensor:
         """(S,): R of each string, in double precision."""
-        found = [exact_reward(self.space.decode(tokens)) for tokens in self.space.strings()]
+        found = [exact_reward(self.space.decode(tokens)) for tokens in self.space.token_sequences()]
         return torch.tensor(found, dtype=torch.float64)
 
     def rewards_of(self, tokens: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class ExactTable(Table):
 
     def probabilities(self, policy: LSTMPolicy) -> Tensor:
         """(S,): P(a; θ) of each string, with gradient."""
-        log_prob, _ = policy.evaluate(self.strings)
+        log_prob, _ = policy.evaluate(self.token_sequences)
         return log_prob.sum(1).exp()
 
     def expected_reward(self, policy: LSTMPolicy) -> Tensor:
@@ -110,9 +110,9 @@ class ExactTable(Table):
 
     def scores(self, policy: LSTMPolicy) -> Tensor:
         """(S, P): ∇ log P(a; θ) of each string; a SettingsError for two blocks (gigabytes)."""
-        if len(self.strings) > 1000:
+        if len(self.token_sequences) > 1000:
             raise SettingsError("the scores of two blocks do not fit: take exact_toy(blocks=1)")
-        log_prob, _ = policy.evaluate(self.strings)
+        log_prob, _ = policy.evaluate(self.token_sequences)
         return torch.stack([flat_gradient(each, policy) for each in log_prob.sum(1)])
 
 
@@ -136,12 +136,12 @@ def exact_toy(blocks: int = 1) -> ExactTable:
     if blocks not in (1, 2):
         raise SettingsError(f"the exact toy has 1 or 2 blocks, got {blocks!r}")
     space = CellSpace(blocks, OPERATIONS, ("add",), tied=True)
-    rewards = numpy.array([[exact_reward(space.decode(t))] for t in space.classes.tokens])
+    rewards = numpy.array([[exact_reward(space.decode(t))] for t in space.unique.tokens])
     return ExactTable(
         name=f"exact-{blocks}",
         space=space,
-        tokens=numpy.array(space.classes.tokens),
-        keys=space.classes.keys,
+        tokens=numpy.array(space.unique.tokens),
+        keys=space.unique.keys,
         validation=rewards,
         read_test=rewards.copy,
         info={"complete": True, "source": "nasworkbench.tables.exact.exact_reward, a formula"},

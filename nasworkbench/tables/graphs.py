@@ -1,4 +1,4 @@
-"""NAS-Bench-Graph: published tables of really trained graph networks, an independent referee.
+"""NAS-Bench-Graph: published tables of really trained graph networks, an independent baseline.
 
 Qin et al., NeurIPS 2022. The files come with the PyPI package ``nas-bench-graph`` (Apache-2.0);
 none of its code is run. They are pickles, and a pickle can run anything: so a file must have the

@@ -43,8 +43,8 @@ class Table:
         info: where the numbers come from, ready for JSON.
 
     Raises:
-        TableError: arrays whose shapes do not fit or that hold no numbers, doubled keys, accuracies
-            that are not from 0 to 1, or strings of another space.
+        TableError: arrays whose shapes do not fit or that hold no numbers, duplicate keys,
+            accuracies that are not from 0 to 1, or strings of another space.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Table:
                 f"are no string of {self.space!r}"
             )
         if len(self._rows) != n:
-            doubled = next(key for place, key in enumerate(self.keys) if self._rows[key] != place)
-            raise TableError(f"table {self.name}: the key {doubled} stands there twice")
+            duplicate = next(key for place, key in enumerate(self.keys) if self._rows[key] != place)
+            raise TableError(f"table {self.name}: the key {duplicate} stands there twice")
         for row in range(0, n, 1 + (n - 1) // SAMPLED):
             decoded = self.genotype(row).key
             if decoded != self.keys[row]:

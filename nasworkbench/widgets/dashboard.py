@@ -42,11 +42,11 @@ class SearchDashboard(StandIn, ipywidgets.VBox):
         trials: how many more Start runs; None: as many as are left of the last start, else 20.
         executor: ``inline``, ``processes``, or one of your own, as for :meth:`Search.run`.
         workers: processes.
-        referee: random search to compare with: another search, or its run folder.
+        baseline: random search to compare with: another search, or its run folder.
 
     Raises:
         SettingsError: no search, or not a number of trials.
-        StoreError: the referee's folder holds no search, or is damaged.
+        StoreError: the baseline's folder holds no search, or is damaged.
 
     The buttons' twins for programs are :meth:`start`, :meth:`pause`, :meth:`resume`, :meth:`stop`
     and :meth:`wait`. A notebook's own stop button does not reach a search in the background.
@@ -58,11 +58,11 @@ class SearchDashboard(StandIn, ipywidgets.VBox):
         trials: int | None = None,
         executor: str | Executor = "inline",
         workers: int = 2,
-        referee: Search | str | Path | None = None,
+        baseline: Search | str | Path | None = None,
     ) -> None:
         if trials is not None:
             whole("trials", trials)
-        self._watch = Watch(search, referee)
+        self._watch = Watch(search, baseline)
         self.search, self.executor, self.workers = search, executor, workers
         self._lock = threading.Lock()  # this thread's look and that of _live must not meet
         self._closing, self._wake = threading.Event(), threading.Event()

@@ -15,7 +15,7 @@ from .. import plots
 from ..drawing import draw
 from ..errors import WorkbenchError
 from ..plots.rewards import WINDOW
-from ..search import TableEvaluator
+from ..tables import TableEvaluator
 from .look import escaped
 from .watching import Watch
 
@@ -30,13 +30,13 @@ Picture = tuple[bytes | None, str]  #: PNG, and what it says
 
 
 def rewards(watch: Watch) -> Picture:
-    """Rewards, best so far and running mean, beside the referee's."""
+    """Rewards, best so far and running mean, beside the baseline's."""
     made, ax = plots.figure()
     mine, theirs = _draw_rewards(watch, ax)
     words = [
         f"{name}: best reward {rows['best'].iloc[-1]:.4f}, mean of the last {WINDOW} trials "
         f"{rows['mean'].iloc[-1]:.4f}."
-        for name, rows in ((watch.name, mine), ("The referee", theirs))
+        for name, rows in ((watch.name, mine), ("The baseline", theirs))
         if rows is not None and rows["reward"].notna().any()
     ]
     return plots.png(made, DPI), " ".join(words)

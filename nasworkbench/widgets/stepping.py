@@ -16,7 +16,8 @@ from typing import Any
 import numpy
 import torch
 
-from ..controllers.base import Controller, number, whole
+from ..checks import number, whole
+from ..controllers.base import Controller
 from ..controllers.policy import one_thread
 from ..controllers.policy_gradient import PolicyGradient
 from ..errors import SpaceError, WorkbenchError, listed

@@ -13,9 +13,9 @@ import torch
 from ..errors import WorkbenchError
 from ..genotype import Genotype
 from ..networks import CellNetwork, profile
-from ..search import Evaluation
-from ..search.evaluators import Task
 from ..tables import Table
+from ..training import Evaluation
+from ..training.evaluator import Task
 from ..training.loop import VALIDATION_BATCHES
 
 #: The widget is told of a training's progress at most so often, in seconds.

@@ -16,8 +16,8 @@ import pandas
 from ..controllers import PolicyGradient
 from ..errors import SettingsError, WorkbenchError
 from ..executors import Executor
+from ..progress import duration
 from ..search import Search, Store
-from ..tiers import duration
 
 COLUMNS = (
     "number", "tokens", "key", "status", "reward", "place", "cached", "cause", "parameters",
@@ -80,14 +80,14 @@ class Watch:
 
     Args:
         search: the search.
-        referee: random search to compare with: another search, or its run folder.
+        baseline: random search to compare with: another search, or its run folder.
 
     Raises:
         SettingsError: ``search`` is no search.
-        StoreError: the referee's folder holds no search, or is damaged.
+        StoreError: the baseline's folder holds no search, or is damaged.
     """
 
-    def __init__(self, search: Search, referee: Search | str | Path | None = None) -> None:
+    def __init__(self, search: Search, baseline: Search | str | Path | None = None) -> None:
         if not isinstance(search, Search):
             raise SettingsError(
                 f"a Search is needed here, got {type(search).__name__}; a run folder becomes one "
@@ -97,10 +97,10 @@ class Watch:
         self.mine = Rows(search.store)
         self._opened: Store | None = None
         self.theirs: Rows | None = None
-        if referee is not None:
-            if not isinstance(referee, Search):
-                self._opened = Store(referee)
-            self.theirs = Rows(self._opened or referee.store)  # type: ignore[union-attr]
+        if baseline is not None:
+            if not isinstance(baseline, Search):
+                self._opened = Store(baseline)
+            self.theirs = Rows(self._opened or baseline.store)  # type: ignore[union-attr]
         self.updates: list[dict[str, Any]] = []
         self.state = "new"  #: at the last look: one of :data:`SENTENCES`
         self.goal = 0

@@ -24,7 +24,7 @@ import torch
 
 from nasworkbench import PPO, CellSpace, Recipe, Search, TrainingEvaluator
 from nasworkbench.data import Dataset
-from nasworkbench.search import Evaluation
+from nasworkbench.training import Evaluation
 from nasworkbench.widgets.dashboard import SearchDashboard
 
 SECONDS = 5.0  # of a stretch

@@ -14,10 +14,9 @@ import torch
 from who_wins import CLASSES, CONTROLLERS, STRINGS
 
 from nasworkbench import TableEvaluator
+from nasworkbench.comparison import compare
 from nasworkbench.executors import ProcessExecutor, run_all
-from nasworkbench.referee import compare
-from nasworkbench.tables import PLANS, TableChild, load
-from nasworkbench.tables.plans import dataset
+from nasworkbench.tables import TABLES, load
 
 FIVE = (STRINGS, CLASSES, "evolution (paper)", "tuned REINFORCE", "tuned PPO")
 
@@ -59,10 +58,10 @@ def main() -> None:
     seconds = clock(lambda: compare(five, table.space, evaluator, 500, seeds, progress=False))
     row(f"compare: 5 controllers x {seeds} seeds x 500", seconds / seeds * 30 / 60, "min", 5, False)
 
-    plan = PLANS["cells"]
+    plan = TABLES["cells"]
     children = 20 if quick else 200
     tasks = [(genotype, 0) for genotype in genotypes[:children]]
-    with ProcessExecutor(TableChild(plan, dataset(plan))) as runner:
+    with ProcessExecutor(plan.evaluator().measure) as runner:
         run_all(runner, tasks[:4], lambda record: None, "warm", False)  # imports
         seconds = clock(lambda: run_all(runner, tasks, lambda record: None, "build", False))
     row("children of the table, two workers", 60 * children / seconds, "/min", 30, True)

@@ -4,7 +4,7 @@
     python tests/benchmarks/who_wins.py --quick    three seeds and small budgets, into runs/ only
 
 The runs are kept in runs/who-wins: an interrupted comparison goes on, and the page is written again
-from them in a minute. Every sentence of the page that says who was better is made by the referee.
+from them in a minute. Every sentence of the page that says who was better is made by the baseline.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from peers import TPE
 
 from nasworkbench import PPO, RandomSearch, RegularizedEvolution, Reinforce, TableEvaluator, plots
 from nasworkbench import __name__ as package
-from nasworkbench.referee import Comparison, compare
-from nasworkbench.referee.bootstrap import bootstrap_mean
-from nasworkbench.search.provenance import provenance
+from nasworkbench.comparison import Comparison, compare
+from nasworkbench.comparison.bootstrap import bootstrap_mean
+from nasworkbench.provenance import provenance
 from nasworkbench.tables import load
 
 HERE = Path(__file__).parent
@@ -46,13 +46,13 @@ TUNED: dict[str, Any] = {
 STRINGS, CLASSES = "random over strings", "random over classes"
 CONTROLLERS: dict[str, Any] = {
     STRINGS: RandomSearch,
-    CLASSES: partial(RandomSearch, over="classes"),
+    CLASSES: partial(RandomSearch, over="architectures"),
     "evolution (paper)": RegularizedEvolution,
     "tuned evolution": partial(RegularizedEvolution, population=50, sample=10),
     "REINFORCE (paper)": Reinforce,
-    "tuned REINFORCE": partial(Reinforce, **TUNED, fresh=True),
+    "tuned REINFORCE": partial(Reinforce, **TUNED, no_repeats=True),
     "PPO (paper)": PPO,
-    "tuned PPO": partial(PPO, **TUNED, fresh=True),
+    "tuned PPO": partial(PPO, **TUNED, no_repeats=True),
     "tuned PPO (repeats)": partial(PPO, **TUNED),
     "TPE (optuna)": TPE,
 }
@@ -160,20 +160,20 @@ def verdicts(comparison: Comparison, pairs: Iterable[tuple[str, str]], at: Seque
 
 
 def ahead(
-    comparison: Comparison, name: str, referee: str, points: Sequence[int], by: str
+    comparison: Comparison, name: str, baseline: str, points: Sequence[int], by: str
 ) -> list[int]:
-    """At each point 1, -1 or 0: whether ``name`` has a better or worse rank than the referee."""
+    """At each point 1, -1 or 0: whether ``name`` has a better or worse rank than the baseline."""
     rows = comparison.rows(points, by)
     rows["point"] = rows.groupby(["controller", "seed"]).cumcount()
     ranks = rows.pivot(index=["point", "seed"], columns="controller", values="rank")
-    differences = (ranks[referee] - ranks[name]).unstack("seed").to_numpy(float)
+    differences = (ranks[baseline] - ranks[name]).unstack("seed").to_numpy(float)
     intervals = [bootstrap_mean(each) for each in differences]
     return [(low > 0) - (high < 0) for _, low, high in intervals]
 
 
-def begins(comparison: Comparison, name: str, referee: str, points: Sequence[int], by: str) -> str:
-    """The first point from which on ``name`` has a better rank than the referee at every point."""
-    signs = ahead(comparison, name, referee, points, by)
+def begins(comparison: Comparison, name: str, baseline: str, points: Sequence[int], by: str) -> str:
+    """The first point from which on ``name`` has a better rank than the baseline at every point."""
+    signs = ahead(comparison, name, baseline, points, by)
     return first_of_all([sign > 0 for sign in signs], points)
 
 
@@ -251,7 +251,7 @@ look at a known one is free. What it would pick is the best by validation accura
 in the whole table says how good the search was, its test regret (the table's best test accuracy
 minus that of the pick) how much of that survives on new data.
 
-Random search is the referee, and there are two: uniform over token *strings*, as in the papers,
+Random search is the baseline, and there are two: uniform over token *strings*, as in the papers,
 and uniform over *classes*, the really different architectures. The second is the stronger one
 where the best architectures have few strings. The seeds of all controllers are paired; intervals
 are 95 % bootstrap intervals over the seeds. A pair whose interval holds zero is *not
@@ -349,8 +349,8 @@ def write(study: Study, page: Path) -> None:
                 {
                     "controller": rival,
                     **{
-                        referee: begins(comparison, rival, referee, early, "evaluations")
-                        for referee in (STRINGS, CLASSES)
+                        baseline: begins(comparison, rival, baseline, early, "evaluations")
+                        for baseline in (STRINGS, CLASSES)
                     },
                 }
                 for rival in CONTROLLERS

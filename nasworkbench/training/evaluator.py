@@ -17,12 +17,14 @@ from typing import Any
 
 import torch
 
+from ..checks import choice
 from ..data import Dataset
-from ..errors import SettingsError
 from ..genotype import Genotype
-from ..networks import CellNetwork
-from ..training import Recipe, TrainingResult, find_device, train
-from ..training.device import seeded
+from ..networks import CellNetwork, profile
+from .device import find_device, seeded
+from .evaluation import evaluate
+from .loop import TrainingResult, train
+from .recipe import Recipe
 
 STATUSES = ("ok", "diverged", "timeout", "stopped", "error")
 
@@ -83,8 +85,7 @@ class TrainingEvaluator:
         reward: str = "accuracy",
         **network: Any,
     ) -> None:
-        if reward not in REWARDS:
-            raise SettingsError(f"reward must be one of {', '.join(REWARDS)}, got {reward!r}")
+        choice("reward", reward, REWARDS)
         self.dataset, self.recipe = dataset, recipe
         self.cells, self.filters = cells, filters
         self.device, self.reward, self.network = str(find_device(device)), reward, network
@@ -129,6 +130,28 @@ class TrainingEvaluator:
             seconds=result.seconds,
             curves=list(result.history),
         )
+
+    def measure(self, genotype: Genotype, seed: int = 0) -> dict[str, Any]:
+        """Train the genotype's network and report all there is to know, the test accuracy included.
+
+        For the final judgement and for tables, never for a search.
+
+        Returns:
+            A JSON-ready dict: ``status``, ``cause``, ``validation`` and ``test`` (accuracies from 0
+            to 1, None unless the status is ok), ``parameters``, ``mult_adds`` and ``seconds``.
+        """
+        network, result = self.train(genotype, seed)
+        cost = profile(network, self.dataset.image_size)
+        ok = result.status == "ok"
+        return {
+            "status": result.status,
+            "cause": result.cause,
+            "validation": result.validation_accuracy,
+            "test": evaluate(network, self.dataset.test, self.dataset, self.device) if ok else None,
+            "parameters": cost.parameters,
+            "mult_adds": cost.mult_adds,
+            "seconds": round(result.seconds, 3),
+        }
 
     def with_recipe(self, recipe: Recipe) -> TrainingEvaluator:
         """The same evaluator with another recipe."""

@@ -10,8 +10,8 @@ import numpy
 
 from ..controllers import Controller, Outcome
 from ..errors import StoreError, TableError
-from ..search import TableEvaluator
 from ..spaces import Space
+from ..tables import TableEvaluator
 
 #: A controller's class, or ``functools.partial`` of it: called with the space and the seed.
 Factory = Callable[[Space, int], Controller]
@@ -66,7 +66,7 @@ class Run:
         return run
 
 
-class Contest:
+class TableRun:
     """What a worker of a comparison does.
 
     Args:

@@ -13,8 +13,8 @@ import numpy
 import pandas
 from matplotlib.axes import Axes
 
-from ..referee import bootstrap_means
-from .style import CONTROLLER, FAINT, GREEN, INK, PURPLE, REFEREE, SMALL, legend, say, styled
+from ..comparison import bootstrap_means
+from .style import BASELINE, CONTROLLER, FAINT, GREEN, INK, PURPLE, SMALL, legend, say, styled
 
 COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "cause", "validation", "test")
 
@@ -25,7 +25,7 @@ RESAMPLES, LEVEL = 2000, 0.95
 MOST_NAMED = 40
 
 
-def judged_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+def retrained_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
     """A row a retrained network, from ``store.retrainings()``.
 
     Returns:
@@ -74,8 +74,8 @@ def mean_interval(
     return float(numpy.mean([cell.mean() for cell in cells])), float(low), float(high)
 
 
-def draw_judged(rows: pandas.DataFrame, ax: Axes) -> Axes:
-    """Draw :func:`judged_rows`: a line per cell, a dot per seed, a bar at the cell's mean.
+def draw_retrained(rows: pandas.DataFrame, ax: Axes) -> Axes:
+    """Draw :func:`retrained_rows`: a line per cell, a dot per seed, a bar at the cell's mean.
 
     Below each search's cells stands its mean with the bootstrap interval.
     """
@@ -130,5 +130,5 @@ def draw_judged(rows: pandas.DataFrame, ax: Axes) -> Axes:
 
 def _look(origin: str, number: int) -> tuple[str, str, str]:
     """Name, colour and marker of a search."""
-    known = {"controller": ("controller", CONTROLLER, "o"), "random": ("random", REFEREE, "s")}
+    known = {"controller": ("controller", CONTROLLER, "o"), "random": ("random", BASELINE, "s")}
     return known.get(origin, (origin, (GREEN, PURPLE)[number % 2], "D"))

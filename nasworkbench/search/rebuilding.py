@@ -16,9 +16,9 @@ from ..data import load
 from ..data.dataset import OWN
 from ..errors import SettingsError, StoreError
 from ..spaces import CellSpace, GraphSpace
+from ..tables.evaluator import TableEvaluator
 from ..training import Recipe
-from .evaluators import TrainingEvaluator
-from .table_evaluator import TableEvaluator
+from ..training.evaluator import TrainingEvaluator
 
 CLASSES: dict[str, type] = {
     "CellSpace": CellSpace,

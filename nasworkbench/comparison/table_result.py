@@ -27,8 +27,8 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Revealed:
-    """What :func:`reveal` found."""
+class TableResult:
+    """What :func:`table_result` found."""
 
     table: str
     architectures: int  #: in the table
@@ -58,7 +58,7 @@ class Revealed:
         )
 
 
-def reveal(table: Table, trials: pandas.DataFrame) -> Revealed:
+def table_result(table: Table, trials: pandas.DataFrame) -> TableResult:
     """Judge a search by the table that its rewards are from. Reads the test accuracies.
 
     Args:
@@ -70,7 +70,7 @@ def reveal(table: Table, trials: pandas.DataFrame) -> Revealed:
     """
     keys = trials["key"].unique().tolist()
     seen = sum(key in table for key in keys)
-    return Revealed(
+    return TableResult(
         table=table.name,
         architectures=len(table),
         seen=seen,

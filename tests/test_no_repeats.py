@@ -28,7 +28,7 @@ def keys(proposals):
 
 @pytest.mark.parametrize("kind", [PPO, Reinforce])
 def test_no_architecture_twice_until_the_space_is_exhausted(kind):
-    controller = kind(SPACE, 0, fresh=True, **LEARNING)
+    controller = kind(SPACE, 0, no_repeats=True, **LEARNING)
     found = keys(controller.ask(4) + controller.ask(1) + controller.ask(40))
     assert len(set(found)) == len(found) == 45
     repeating = kind(SPACE, 0, **LEARNING)
@@ -37,7 +37,7 @@ def test_no_architecture_twice_until_the_space_is_exhausted(kind):
 
 def test_a_converged_policy_goes_on_finding_new_ones():
     """Drawn hotter and hotter; without ``fresh`` it says the same thing for ever."""
-    stuck, fresh = (PPO(SPACE, 0, fresh=fresh, **LEARNING) for fresh in (False, True))
+    stuck, fresh = (PPO(SPACE, 0, no_repeats=fresh, **LEARNING) for fresh in (False, True))
     for controller in (stuck, fresh):
         converge(controller)
     assert len(set(keys(stuck.ask(60)))) <= 2
@@ -47,8 +47,8 @@ def test_a_converged_policy_goes_on_finding_new_ones():
 
 def test_an_exhausted_space_is_proposed_again():
     tiny = CellSpace(1, ("identity",), ("add",), tied=True)  # 4 strings, 3 classes
-    assert len(tiny.classes) == 3
-    controller = PPO(tiny, 0, fresh=True, **LEARNING)
+    assert len(tiny.unique) == 3
+    controller = PPO(tiny, 0, no_repeats=True, **LEARNING)
     found = keys(controller.ask(10))
     assert len(found) == 10 and len(set(found)) == 3
     assert len(set(found[:3])) == 3
@@ -56,7 +56,7 @@ def test_an_exhausted_space_is_proposed_again():
 
 def test_stored_log_probs_are_those_of_the_draw():
     """Of an unheated draw the policy's own, so that PPO's first ratio is 1."""
-    controller = PPO(SPACE, 0, fresh=True, **LEARNING)
+    controller = PPO(SPACE, 0, no_repeats=True, **LEARNING)
     proposals = controller.ask(4)
     tokens = torch.tensor([proposal.tokens for proposal in proposals])
     own, _ = controller.policy.evaluate(tokens)
@@ -70,12 +70,12 @@ def test_stored_log_probs_are_those_of_the_draw():
 
 
 def test_what_is_known_survives_a_restart():
-    controller = PPO(SPACE, 3, fresh=True, **LEARNING)
+    controller = PPO(SPACE, 3, no_repeats=True, **LEARNING)
     before = keys(controller.ask(30))
     file = io.BytesIO()
     torch.save(controller.state_dict(), file)
     file.seek(0)
-    again = PPO(SPACE, 3, fresh=True, **LEARNING)
+    again = PPO(SPACE, 3, no_repeats=True, **LEARNING)
     again.load_state_dict(torch.load(file, weights_only=True))
     after = keys(again.ask(30))
     assert after == keys(controller.ask(30))
@@ -84,15 +84,15 @@ def test_what_is_known_survives_a_restart():
 
 
 def test_fresh_is_true_or_false():
-    with pytest.raises(SettingsError, match="fresh must be True or False, got 1"):
-        PPO(SPACE, fresh=1)
+    with pytest.raises(SettingsError, match="no_repeats must be True or False, got 1"):
+        PPO(SPACE, no_repeats=1)
 
 
 # --- random search over classes ---------------------------------------------------------------
 
 
 def test_over_classes_every_class_is_drawn_as_often():
-    classes = SPACE.classes
+    classes = SPACE.unique
     draws = 40 * len(classes)
     counts = {
         over: Counter(keys(RandomSearch(SPACE, 0, over=over).ask(draws)))
@@ -101,20 +101,20 @@ def test_over_classes_every_class_is_drawn_as_often():
     even = [counts["classes"][key] for key in classes.keys]
     assert stats.chisquare(even).pvalue > 0.001
     by_strings = [counts["strings"][key] for key in classes.keys]
-    expected = [draws * strings / SPACE.size for strings in classes.strings]
+    expected = [draws * strings / SPACE.size for strings in classes.token_sequences]
     assert stats.chisquare(by_strings, expected).pvalue > 0.001
     assert stats.chisquare(by_strings).pvalue < 1e-6  # which is far from even
 
 
 def test_over_classes_is_refused_for_a_space_too_large():
     with pytest.raises(SpaceError, match="too large to enumerate"):
-        RandomSearch(CellSpace(), over="classes")
+        RandomSearch(CellSpace(), over="architectures")
     with pytest.raises(SettingsError, match="over must be 'strings' or 'classes', got 'cells'"):
         RandomSearch(SPACE, over="cells")
 
 
 def test_over_classes_goes_on_from_its_state():
-    one, two = (RandomSearch(SPACE, 5, over="classes") for _ in range(2))
+    one, two = (RandomSearch(SPACE, 5, over="architectures") for _ in range(2))
     one.ask(7)
     two.load_state_dict(one.state_dict())
     assert keys(one.ask(5)) == keys(two.ask(5))

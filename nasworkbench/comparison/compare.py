@@ -13,11 +13,11 @@ from pathlib import Path
 
 from ..errors import SettingsError, TableError, WorkbenchError
 from ..executors import Finished, InlineExecutor, ProcessExecutor, Records, run_all
-from ..search import TableEvaluator
-from ..search.library import describe
+from ..search.rebuilding import describe
 from ..spaces import Space
+from ..tables import TableEvaluator
 from .comparison import Comparison
-from .contest import Contest, Factory, Run
+from .table_run import Factory, Run, TableRun
 
 #: A run ends after so many proposals per evaluation of its budget.
 PATIENCE = 20
@@ -40,8 +40,9 @@ def compare(
 
     Args:
         controllers: by the name they are reported under, each a class or ``functools.partial`` of
-            one, called with the space and a seed. Random search is the referee: name whether it
-            is uniform over strings or (``partial(RandomSearch, over="classes")``) over classes.
+            one, called with the space and a seed. Random search is the baseline: name whether it
+            is uniform over token sequences or, by ``partial(RandomSearch, over="architectures")``,
+            over architectures.
         space: the table's.
         evaluator: reads the table.
         budget: different architectures that a run evaluates; a known one is free.
@@ -67,7 +68,7 @@ def compare(
     if workers != 1:
         _check_sendable(controllers)
     samples = PATIENCE * budget if samples is None else samples
-    contest = Contest(controllers, space, evaluator, budget, samples)
+    contest = TableRun(controllers, space, evaluator, budget, samples)
     about = {
         "evaluator": describe(evaluator),
         "budget": budget,

@@ -1,31 +1,30 @@
-"""The referee: who was better, and how sure is that?
+"""The baseline: who was better, and how sure is that?
 
 :func:`compare` judges controllers by many searches on a table; ``judging`` judges one pair of real
 searches by training their best cells again.
 """
 
 from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
-from .comparing import compare
+from .compare import compare
 from .comparison import MEASURES, Comparison
-from .contest import Run
-from .judging import ORIGINS, Retrain, Work, best_judged, retrain_best, verdict
-from .revealing import Revealed, reveal
+from .retraining import ORIGINS, TrainOrRetrain, best_retrained, retrain_best, verdict
+from .table_result import TableResult, table_result
+from .table_run import Run
 
 __all__ = [
     "MEASURES",
     "ORIGINS",
     "Comparison",
-    "Retrain",
-    "Revealed",
     "Run",
+    "TableResult",
+    "TrainOrRetrain",
     "Verdict",
-    "Work",
-    "best_judged",
+    "best_retrained",
     "bootstrap_difference",
     "bootstrap_mean",
     "bootstrap_means",
     "compare",
     "retrain_best",
-    "reveal",
+    "table_result",
     "verdict",
 ]

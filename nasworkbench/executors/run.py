@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from ..errors import SettingsError
+from ..progress import bar
 from .base import Executor, Finished
 
 
@@ -28,19 +25,15 @@ def run_all(
         tasks: the arguments; the number of a :class:`Finished` is its task's place in this list.
         keep: called with each record as it comes. It stores the result: an interruption loses only
             what still runs.
-        title: of the bar, which is shown as :func:`watched` says.
-        progress: see :func:`watched`.
+        title: of the bar, which is shown as :func:`nasworkbench.progress.is_shown` says.
+        progress: see :func:`nasworkbench.progress.is_shown`.
         done: tasks of the same work that were finished earlier, for the bar.
 
     Raises:
         SettingsError: the executor takes no task, since it has been stopped.
         Whatever ``keep`` raises: the rest is not run.
     """
-    total = done + len(tasks)
-    with tqdm(
-        total=total, initial=done, desc=title, disable=not watched(progress), dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 5.0,
-    ) as bar:  # fmt: skip
+    with bar(title, done + len(tasks), done, progress) as shown:
         submitted = finished = 0
         while finished < len(tasks):
             while executor.free and submitted < len(tasks):
@@ -51,15 +44,4 @@ def run_all(
             for record in executor.wait():
                 keep(record)
                 finished += 1
-                bar.update()
-
-
-def watched(show: bool | None) -> bool:
-    """Whether to show a bar: ``show`` itself; None: in a terminal or a notebook, unless the
-    environment variable NASWORKBENCH_PROGRESS is 0."""
-    if show is not None:
-        return show
-    wanted = os.environ.get("NASWORKBENCH_PROGRESS", "1") != "0"
-    ipython = sys.modules.get("IPython")
-    notebook = ipython is not None and ipython.get_ipython() is not None
-    return wanted and (sys.stderr.isatty() or notebook)
+                shown.update()

@@ -11,12 +11,12 @@ import nasworkbench
 
 HOUSE = Path(nasworkbench.__file__).parent
 FLOORS = {
-    "errors": 0, "canonical": 0, "genotype": 0,
+    "errors": 0, "checks": 0, "progress": 0, "provenance": 0, "canonical": 0, "genotype": 0,
     "dialects": 1, "zoo": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
     "training": 3, "executors": 3, "tables": 3,
     "search": 4, "recordings": 4,
-    "tiers": 5, "referee": 5, "plots": 5, "report": 5, "transfer": 5, "job": 5,
+    "tiers": 5, "comparison": 5, "plots": 5, "report": 5, "transfer": 5, "job": 5,
     "widgets": 6, "cli": 6, "lessons": 6,
 }  # fmt: skip
 #: the one import upwards: things show themselves as pictures

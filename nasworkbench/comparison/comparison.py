@@ -19,9 +19,9 @@ import numpy
 import pandas
 
 from ..errors import SettingsError, listed
-from ..search import TableEvaluator
+from ..tables import TableEvaluator
 from .bootstrap import Verdict, bootstrap_mean
-from .contest import Run, noise
+from .table_run import Run, noise
 
 #: Numbers of evaluations that are reported unless others are asked for.
 REPORTED = (50, 100, 200, 500)

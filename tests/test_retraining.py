@@ -1,4 +1,4 @@
-"""The referee: intervals that cover, sentences that say what the numbers say, honest data."""
+"""The baseline: intervals that cover, sentences that say what the numbers say, honest data."""
 
 import re
 
@@ -7,16 +7,15 @@ import pytest
 from search_helpers import RandomSearch, small_space, tiny_data
 
 from nasworkbench import Recipe, Search, TrainingEvaluator
-from nasworkbench.executors import InlineExecutor, ProcessExecutor
-from nasworkbench.referee import (
-    Retrain,
+from nasworkbench.comparison import (
+    TrainOrRetrain,
     Verdict,
-    Work,
-    best_judged,
+    best_retrained,
     bootstrap_difference,
     retrain_best,
     verdict,
 )
+from nasworkbench.executors import InlineExecutor, ProcessExecutor
 
 # --- the interval -------------------------------------------------------------------------------
 
@@ -166,9 +165,9 @@ def test_best_judged_goes_by_validation_alone():
         for g, v, t in measured
     ]
     found.append(NoTest(origin="random", genotype=genotypes[2].to_json(), validation=1.0, test=1.0))
-    assert best_judged(found) == genotypes[1]
-    assert best_judged(found[-1:]) is None
-    assert best_judged([]) is None
+    assert best_retrained(found) == genotypes[1]
+    assert best_retrained(found[-1:]) is None
+    assert best_retrained([]) is None
 
 
 # --- training the best again --------------------------------------------------------------------
@@ -198,7 +197,7 @@ def cheap(genotype, seed):
 
 
 def judged(searches, evaluator, workers=0, **settings):
-    store, work = searches["controller"].store, Work(evaluator, evaluator)
+    store, work = searches["controller"].store, TrainOrRetrain(evaluator, evaluator)
     with ProcessExecutor(work, workers) if workers else InlineExecutor(work) as executor:
         retrain_best(store, searches, executor, progress=False, **settings)
     return store.retrainings()
@@ -231,7 +230,7 @@ def test_what_is_there_is_not_trained_again(searches, monkeypatch):
     first = judged(searches, evaluator, top=1, seeds=1)
     assert len(first) == 2
     trained = []
-    call = Retrain.__call__
+    call = TrainingEvaluator.measure
 
     def counted(self, genotype, seed):
         trained.append((genotype.key, seed))
@@ -239,7 +238,7 @@ def test_what_is_there_is_not_trained_again(searches, monkeypatch):
             raise KeyboardInterrupt
         return call(self, genotype, seed)
 
-    monkeypatch.setattr(Retrain, "__call__", counted)
+    monkeypatch.setattr(TrainingEvaluator, "measure", counted)
     with pytest.raises(KeyboardInterrupt):
         judged(searches, evaluator, top=2, seeds=2)
     assert len(searches["controller"].store.retrainings()) == 4
@@ -264,4 +263,4 @@ def test_failures_are_stored(searches):
     failed = [row for row in found if row["status"] == "error"]
     assert len(failed) == 2  # the other two had failed before, and are not tried again
     assert all(row["cause"].startswith("NetworkError") for row in failed)
-    assert best_judged(found) is None
+    assert best_retrained(found) is None

@@ -14,44 +14,20 @@ import numpy
 
 from ..executors import Executor, Finished, run_all
 from ..genotype import Genotype
-from ..search import Search, Store, TrainingEvaluator
-from ..search.evaluators import Task
-from ..training import evaluate
+from ..search import Search, Store
+from ..training import TrainingEvaluator
+from ..training.evaluator import Task
 from .bootstrap import Verdict, bootstrap_difference
 
 ORIGINS = ("controller", "random")
+MEASURED = ("status", "cause", "validation", "test", "seconds")
 
 
-class Retrain:
-    """What a worker does to judge a cell: train it from scratch, then look at the test data.
-
-    Args:
-        evaluator: with the recipe of the final training.
-    """
-
-    def __init__(self, evaluator: TrainingEvaluator) -> None:
-        self.evaluator = evaluator
-
-    def __call__(self, genotype: Genotype, seed: int) -> dict[str, Any]:
-        network, result = self.evaluator.train(genotype, seed)
-        test = None
-        if result.status == "ok":
-            dataset = self.evaluator.dataset
-            test = evaluate(network, dataset.test, dataset, self.evaluator.device)
-        return {
-            "status": result.status,
-            "cause": result.cause,
-            "validation": result.validation_accuracy,
-            "test": test,
-            "seconds": result.seconds,
-        }
-
-
-class Work:
+class TrainOrRetrain:
     """All that the workers of a main job do, so that they are started once.
 
-    ``work(genotype, seed)`` is a trial of a search, ``work(genotype, seed, True)`` a network of the
-    judgement.
+    Called with a genotype and a seed it is a trial of a search; with ``True`` as a third argument
+    it trains a network for the final judgement.
 
     Args:
         evaluator: of the searches.
@@ -59,10 +35,10 @@ class Work:
     """
 
     def __init__(self, evaluator: TrainingEvaluator, final: TrainingEvaluator) -> None:
-        self.trial, self.judgement = Task(evaluator), Retrain(final)
+        self.trial, self.final = Task(evaluator), final
 
-    def __call__(self, genotype: Genotype, seed: int, judged: bool = False) -> Any:
-        return self.judgement(genotype, seed) if judged else self.trial(genotype, seed)
+    def __call__(self, genotype: Genotype, seed: int, retrain: bool = False) -> Any:
+        return self.final.measure(genotype, seed) if retrain else self.trial(genotype, seed)
 
 
 def retrain_best(
@@ -80,7 +56,7 @@ def retrain_best(
     Args:
         store: where the results go: :meth:`Store.retrainings`.
         searches: by origin, ``controller`` and ``random``.
-        executor: runs a :class:`Work`.
+        executor: runs a :class:`TrainOrRetrain`.
         top: cells of each search, the best by validation accuracy.
         seeds: trainings of each cell, with the seeds 0, 1, ...
         progress: show a bar; None: if somebody watches.
@@ -101,7 +77,8 @@ def retrain_best(
         origin, trial, seed = tasks[record.number]
         row = {"origin": origin, "key": trial.key, "seed": seed, "reward": trial.reward}
         measured = record.value or {"status": record.status, "cause": record.cause}
-        store.retrained(row | {"genotype": trial.genotype.to_json()} | measured)
+        kept = {name: measured.get(name) for name in MEASURED}
+        store.retrained(row | {"genotype": trial.genotype.to_json()} | kept)
 
     arguments = [(trial.genotype, seed, True) for _, trial, seed in tasks]
     run_all(executor, arguments, keep, "judging", progress)
@@ -140,7 +117,7 @@ def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
     )
 
 
-def best_judged(rows: Sequence[dict[str, Any]]) -> Genotype | None:
+def best_retrained(rows: Sequence[dict[str, Any]]) -> Genotype | None:
     """The controller's cell with the best mean *validation* accuracy over its retrainings.
 
     Chosen without a look at the test accuracy, which therefore stays an honest estimate.

@@ -49,7 +49,7 @@ def test_tied_reduction_cell_is_the_normal_cell():
 
 @pytest.mark.parametrize("space", SMALL, ids=repr)
 def test_every_string_comes_back(space):
-    strings = list(space.strings())
+    strings = list(space.token_sequences())
     assert len(strings) == len(set(strings)) == space.size
     assert strings == sorted(strings)  # the last decision changes fastest
     assert all(space.encode(space.decode(tokens)) == tokens for tokens in strings)
@@ -110,14 +110,14 @@ def test_repr_says_tied():
 @pytest.mark.parametrize(("operations", "classes", "strings"), [(4, 2178, 9216), (5, 5115, 22500)])
 def test_cells_of_two_blocks(operations, classes, strings):
     space = CellSpace(2, OPERATIONS[:operations], "add", tied=True)
-    found = space.classes
+    found = space.unique
     assert len(found) == len(set(found.keys)) == len(found.tokens) == classes
-    assert sum(found.strings) == space.size == strings
-    assert min(found.strings) == 1
+    assert sum(found.token_sequences) == space.size == strings
+    assert min(found.token_sequences) == 1
     for key, tokens in zip(found.keys, found.tokens, strict=True):
         assert space.decode(tokens).key == key
     assert list(found.tokens) == sorted(found.tokens)  # in the order of the first string of each
-    assert space.classes is found  # not looked for twice
+    assert space.unique is found  # not looked for twice
 
 
 def relabelled(cell):
@@ -144,19 +144,19 @@ def smallest(genotype):
 def test_classes_by_trying_everything(space):
     """The strings that are one class are those whose cells can be relabelled into each other."""
     expected = {}
-    for tokens in space.strings():
+    for tokens in space.token_sequences():
         expected.setdefault(smallest(space.decode(tokens)), []).append(tokens)
-    found = space.classes
+    found = space.unique
     assert list(found.tokens) == [min(strings) for strings in expected.values()]
-    assert list(found.strings) == [len(strings) for strings in expected.values()]
-    keys = {space.decode(tokens).key for tokens in space.strings()}
+    assert list(found.token_sequences) == [len(strings) for strings in expected.values()]
+    keys = {space.decode(tokens).key for tokens in space.token_sequences()}
     assert set(found.keys) == keys
     assert len(found) == len(expected)
 
 
 def test_classes_of_one_tied_block():
     """Four pairs of state and operation, in either order: 4 symmetric cells and 6 others."""
-    assert sorted(SMALL[0].classes.strings) == 4 * [1] + 6 * [2]
+    assert sorted(SMALL[0].unique.token_sequences) == 4 * [1] + 6 * [2]
 
 
 # --- too large ----------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_classes_of_one_tied_block():
 
 def test_large_spaces_are_refused_at_once():
     paper = CellSpace()
-    for look in (paper.strings, lambda: paper.classes):
+    for look in (paper.token_sequences, lambda: paper.unique):
         with pytest.raises(SpaceError) as raised:
             look()  # not only when the first string is taken
         text = str(raised.value)
@@ -176,10 +176,10 @@ def test_large_spaces_are_refused_at_once():
 def test_limit_is_the_number_of_strings(monkeypatch):
     space = CellSpace(1, (A, B), "add", tied=True)
     monkeypatch.setattr(base, "ENUMERABLE", 16)
-    assert len(list(space.strings())) == 16
+    assert len(list(space.token_sequences())) == 16
     monkeypatch.setattr(base, "ENUMERABLE", 15)
     with pytest.raises(SpaceError, match="too large to enumerate"):
-        space.strings()
+        space.token_sequences()
 
 
 def test_spaces_of_one_kind_and_settings_are_equal():

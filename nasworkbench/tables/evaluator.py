@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from ..checks import choice
 from ..errors import SettingsError
-from ..tables import Table
-from .evaluators import Evaluation
+from ..training import Evaluation
+from .table import Table
 
 MISSING = ("error", "fail")
 
@@ -33,8 +34,7 @@ class TableEvaluator:
     def __init__(self, table: Table, average: bool = True, missing: str = "error") -> None:
         if not isinstance(table, Table):
             raise SettingsError(f"a TableEvaluator takes a Table, got {table!r:.80}")
-        if missing not in MISSING:
-            raise SettingsError(f"missing must be 'error' or 'fail', got {missing!r}")
+        choice("missing", missing, MISSING)
         self.table, self.average, self.missing = table, average, missing
         self.lookups = 0  #: calls so far, the same architecture counted again
         self._seen: set[str] = set()

@@ -10,15 +10,14 @@ from typing import Any
 from markupsafe import Markup
 
 from .. import tables
+from ..comparison import best_retrained
+from ..comparison.table_result import TableResult, table_result
 from ..drawing import draw
 from ..errors import GenotypeError, TableError, WorkbenchError
 from ..genotype import Genotype
-from ..referee import best_judged
-from ..referee.revealing import Revealed, reveal
-from ..search import TableEvaluator
 from ..spaces import GraphArchitecture
-from ..tables import Table
-from .numbers import decimals, missing, whole
+from ..tables import Table, TableEvaluator
+from .formatting import decimals, missing, whole
 
 
 def best(search: dict[str, Any]) -> dict[str, Any] | None:
@@ -30,7 +29,7 @@ def best(search: dict[str, Any]) -> dict[str, Any] | None:
     good = trials[(trials["status"] == "ok") & ~trials["cached"]]
     if good.empty:
         return None
-    judged = best_judged(search["retrainings"])
+    judged = best_retrained(search["retrainings"])
     if judged is not None and (good["key"] == judged.key).any():
         good = good[good["key"] == judged.key]
     row = good.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
@@ -116,13 +115,13 @@ def revealed(search: dict[str, Any], given: Table | None) -> dict[str, Any] | No
                 f"the search read a table of this name with digest {digest}; the one that is here "
                 f"has digest {table.digest}"
             )
-        found = reveal(table, search["trials"])
+        found = table_result(table, search["trials"])
     except Exception as error:  # files and code of others; the report is worth having without them
         return {"table": name, "sentence": None, "excuse": str(error)}
     return {"table": name, "sentence": found.sentence, "facts": list(_table_facts(found))}
 
 
-def _table_facts(found: Revealed) -> Iterator[tuple[str, str]]:
+def _table_facts(found: TableResult) -> Iterator[tuple[str, str]]:
     if found.best is not None:
         yield "validation accuracy", decimals(found.best.validation)
         yield "test accuracy", decimals(found.best.test)

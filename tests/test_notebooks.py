@@ -12,9 +12,9 @@ import nbformat
 import pytest
 from lesson_answers import ANSWERS
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from notebooks import ENVIRONMENT, client_of, normalise
 
 from nasworkbench.lessons import check
+from notebooks import ENVIRONMENT, client_of, normalise
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(FOLDER.glob("*.ipynb"))

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from slow_tests import SLOW
 
 # torch computes in one thread, so that sums are rounded alike; before it is imported anywhere
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,8 +16,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER = Path(__file__).parent / "browser"
-#: Files whose tests take more than three seconds each, or minutes together.
-SLOW: set[str] = set()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,7 +27,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent == BROWSER:
             item.add_marker(pytest.mark.browser)
-        if item.path.stem in SLOW:
+        names = SLOW.get(item.path.stem)
+        if names is not None and (not names or item.originalname in names):
             item.add_marker(pytest.mark.slow)
         group = item.name if item.get_closest_marker("lessons") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ..executors import Executor, Finished
@@ -39,10 +40,20 @@ class Loop:
     ) -> None:
         self.ledger, self.executor, self.queue, self.bar = ledger, executor, queue, bar
         self.done, self.goal, self.go, self.stopping = done, goal, go, stopping
-        self.running: dict[int, Trial] = {}
+        self.running: dict[Future[Finished], Trial] = {}
+        self.since: dict[Future[Finished], float] = {}
         self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
-        # executors give a task to their first free worker, so places here are workers there
-        self.workers: list[Activity | None] = [None] * executor.free
+
+    @property
+    def workers(self) -> list[Activity | None]:
+        """What each worker of the executor does for this search."""
+        running = self.running.copy()
+        return [
+            Activity(running[future].number, running[future].key, self.since[future])
+            if future in running
+            else None
+            for future in list(self.executor.workers)
+        ]
 
     def run(self) -> None:
         try:
@@ -51,8 +62,8 @@ class Loop:
                     self.fill()
                 elif not self.running:
                     self.go.wait()
-                for record in self.executor.wait(0.1):
-                    self.finish(record)
+                for future in self.executor.wait(0.1):
+                    self.finish(future)
         finally:
             if self.running:
                 self.executor.stop()  # what still runs is worth nothing, and must not be met again
@@ -77,20 +88,13 @@ class Loop:
             elif any(trial.key == other.key for other in self.running.values()):
                 self.held.append(trial)
             else:
-                self.running[trial.number] = trial
-                self.executor.submit(trial.number, trial.genotype, trial.seed)
-                self.note(trial)
+                future = self.executor.submit(trial.genotype, trial.seed)
+                self.since[future] = time.time()
+                self.running[future] = trial
 
-    def note(self, trial: Trial) -> None:
-        """A worker has taken this trial."""
-        if None not in self.workers:  # an executor that serves others too has become freer
-            self.workers.append(None)
-        place = self.workers.index(None)
-        self.workers[place] = Activity(trial.number, trial.key, time.time())
-
-    def finish(self, record: Finished) -> None:
+    def finish(self, future: Future[Finished]) -> None:
         """Note how an evaluation ended; those that waited for the same genotype come next."""
-        trial = self.running[record.number]
+        trial, record = self.running[future], future.result()
         trial.status, trial.cause = record.status, record.cause
         trial.seconds, trial.worker = record.seconds, record.worker
         if record.status == "ok":
@@ -102,9 +106,7 @@ class Loop:
             trial.parameters = evaluation.parameters
             if trial.status == "stopped":  # a word for trials that run again
                 trial.status, trial.cause = "error", "the evaluator stopped without being told to"
-        del self.running[record.number]
-        busy = next(work for work in self.workers if work and work.number == record.number)
-        self.workers[self.workers.index(busy)] = None
+        del self.running[future]
         self.end(trial)
         self.queue.extendleft(held for held in reversed(self.held) if held.key == trial.key)
         self.held = [held for held in self.held if held.key != trial.key]

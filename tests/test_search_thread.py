@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import closing
 
 import pytest
@@ -327,12 +328,13 @@ def test_an_executor_that_becomes_freer_has_more_workers(tmp_path):
 
     class Shared(InlineExecutor):
         def wait(self, timeout=None):
-            if self.task == "of another search":
-                self.task = None
+            if self.workers == [foreign]:
+                self.workers = [None]
             return super().wait(timeout)
 
+    foreign = Future()
     executor = Shared(watch)
-    executor.task = "of another search"
+    executor.workers = [foreign]
     search.run(2, executor)
     assert seen == [[0], [1]]
 

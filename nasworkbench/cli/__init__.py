@@ -26,10 +26,9 @@ from ..errors import GenotypeError, SettingsError, StoreError, WorkbenchError
 from .tables import table
 
 if TYPE_CHECKING:
-    from ..genotype import Genotype
+    from ..genotype import Architecture, Genotype
     from ..job import Job
     from ..networks import CellNetwork
-    from ..spaces import GraphArchitecture
 
 FOLDER = click.Path(path_type=Path)
 
@@ -244,7 +243,7 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     click.echo(f"{found.summary}\n{dataset}")
 
 
-def find(what: str) -> Genotype | GraphArchitecture:
+def find(what: str) -> Architecture:
     """A genotype by the name of a published one, a file, or a run folder.
 
     Raises:
@@ -263,7 +262,7 @@ def find(what: str) -> Genotype | GraphArchitecture:
     return zoo.get(what)
 
 
-def _best_so_far(folder: Path) -> Genotype | GraphArchitecture:
+def _best_so_far(folder: Path) -> Architecture:
     """Of a search that was started from Python, or has not come to its end.
 
     Raises:

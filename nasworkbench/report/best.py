@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from markupsafe import Markup
@@ -14,8 +13,7 @@ from ..comparison import best_retrained
 from ..comparison.table_result import TableResult, table_result
 from ..drawing import draw
 from ..errors import GenotypeError, TableError, WorkbenchError
-from ..genotype import Genotype
-from ..spaces import GraphArchitecture
+from ..genotype import Genotype, from_text
 from ..tables import Table, TableEvaluator
 from .formatting import decimals, missing, whole
 
@@ -51,11 +49,12 @@ def best(search: dict[str, Any]) -> dict[str, Any] | None:
         "drawings": [],
         "excuse": None,
     }
-    genotype = _architecture(row["genotype"])
-    if genotype is None:
+    try:
+        genotype = from_text(row["genotype"])
+    except GenotypeError:  # of a user's own space
         found["excuse"] = "This search's genotypes are not cells: here is the text alone."
         return found
-    parts: list[tuple[str, Any]] = [("graph architecture", genotype)]
+    parts: list[tuple[str, Any]] = [(draw(genotype).title.removeprefix("a "), genotype)]
     if isinstance(genotype, Genotype):
         found["title"] = "Best cell"
         parts = [(f"{role} cell", cell) for role, cell in genotype.cells]
@@ -69,14 +68,6 @@ def best(search: dict[str, Any]) -> dict[str, Any] | None:
     except WorkbenchError as error:
         found["excuse"] = f"No drawing: {error}"
     return found
-
-
-def _architecture(text: str) -> Genotype | GraphArchitecture | None:
-    """What a stored JSON text says; None if it is of a user's own space."""
-    for kind in (Genotype, GraphArchitecture):
-        with suppress(GenotypeError):
-            return kind.from_json(text)
-    return None
 
 
 def tied(search: dict[str, Any]) -> bool:

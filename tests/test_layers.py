@@ -14,7 +14,7 @@ FLOORS = {
     "errors": 0, "checks": 0, "progress": 0, "provenance": 0, "canonical": 0, "genotype": 0,
     "dialects": 1, "zoo": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
-    "training": 3, "executors": 3, "tables": 3,
+    "training": 3, "executors": 3, "tables": 3, "nas_bench_graph": 3,
     "search": 4, "recordings": 4,
     "tiers": 5, "comparison": 5, "plots": 5, "report": 5, "transfer": 5, "job": 5,
     "widgets": 6, "cli": 6, "lessons": 6,

@@ -14,7 +14,7 @@ from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, RegularizedEv
 from nasworkbench.controllers import Outcome
 from nasworkbench.errors import SettingsError, SpaceError, WorkbenchError
 from nasworkbench.genotype import Cell, Genotype
-from nasworkbench.spaces import GraphArchitecture
+from nasworkbench.nas_bench_graph import GraphArchitecture
 from nasworkbench.spaces.base import Decision, Space
 from nasworkbench.widgets import stepper as module
 from nasworkbench.widgets.look import VIEW

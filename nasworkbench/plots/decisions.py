@@ -44,16 +44,6 @@ KEYED = {"hidden_state": "input"}
 TOLERANCE = 1e-3
 
 
-def option_names(decision: Decision) -> tuple[str, ...]:
-    """What each token of a decision stands for, as readers know it: ``h[i-1]``, ``h[i]`` and
-    ``block 0`` for hidden states; other options as the space names them."""
-    inputs = decision.choices - decision.block  # a block reads the inputs and the blocks before it
-    if decision.kind != "hidden_state" or inputs < 1:
-        return decision.options
-    back = [f"h[i-{inputs - 1 - state}]" for state in range(inputs - 1)]
-    return (*back, "h[i]", *(f"block {number}" for number in range(decision.block)))
-
-
 def axis_top(probabilities: Sequence[float]) -> float:
     """Where an axis for these probabilities ends, so that small ones can be told apart."""
     longest = max(probabilities, default=1.0)
@@ -138,7 +128,7 @@ def _rows(values: numpy.ndarray, decision: Decision, token: int | None) -> list[
             f"{choices - 1}"
         )
     fixed = (decision.name, decision.cell, decision.block, decision.kind)
-    columns = (option_names(decision), log_probs.tolist(), probabilities.tolist())
+    columns = (decision.labels, log_probs.tolist(), probabilities.tolist())
     return [
         (*fixed, index, name, log_prob, probability, 1 / choices, index == token)
         for index, (name, log_prob, probability) in enumerate(zip(*columns, strict=True))

@@ -235,8 +235,8 @@ class Editing:
         """Two cells drawn at random: from the space, or with as many blocks as these have."""
         if self.space is not None:
             return self.load(self.space.sample(self.generator))
-        cells = [self._space_of(role).sample(self.generator).normal for role in ROLES]
-        self.load(Genotype(*cells))
+        normal, reduction = (self._space_of(r).sample(self.generator).normal for r in ROLES)
+        self.load(Genotype(normal, reduction))
 
     def mutate(self) -> str:
         """Change one decision, as regularised evolution does. Returns what changed, in words."""

@@ -57,13 +57,10 @@ def number(
             real = float(plain)
     ok = math.isfinite(real) and least <= real <= most
     if not ok or (above and real == least) or (below and real == most):
-        limits = []
-        if least != -math.inf:
-            limits.append(f"{'above' if above else 'from'} {least:g}")
-        if most != math.inf:
-            limits.append(f"{'below' if below else 'to'} {most:g}")
-        allowed = " ".join(["a finite number", *limits])
-        raise error(f"{name} must be {allowed}, got {value!r:.80}")
+        lower = "" if least == -math.inf else f" {'above' if above else 'from'} {least:g}"
+        upper = "" if most == math.inf else f" {'below' if below else 'to'} {most:g}"
+        joint = " and" if lower and upper and below else ""
+        raise error(f"{name} must be a finite number{lower}{joint}{upper}, got {value!r:.80}")
     return real
 
 

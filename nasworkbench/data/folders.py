@@ -1,4 +1,4 @@
-"""Folders of image files, one subfolder a class: any user's, and ImageNet's."""
+"""Folders of image files, one subfolder for each class: any user's, and ImageNet's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ImageFolder(Source):
         if not (place / part).is_dir():
             raise DataError(
                 f"{self.name}: there is no folder {place / part}; put {part} images there, "
-                "one subfolder a class"
+                "one subfolder for each class"
             )
         class_names = _subfolders(place / "train")
         return read_folder(place / part, class_names), class_names

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..checks import optional, whole
-from ..errors import DataError, SettingsError, listed
+from ..errors import DataError, listed
 from .dataset import OWN, Dataset
 from .folders import ImageFolder, ImageNet
 from .sources import Cifar, Digits, FashionMnist, Source
@@ -176,11 +176,8 @@ def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySp
 
 
 def _some(split: AnySplit, size: int | None, field: str, seed: int) -> AnySplit:
-    if size is None:
-        return split
-    if size > len(split):
-        raise SettingsError(f"{field}={size}, but there are only {len(split)} images to take from")
-    return split.select(_shuffled(split, seed)[:size])
+    size = optional(whole, field, size, 1, len(split))
+    return split if size is None else split.select(_shuffled(split, seed)[:size])
 
 
 def _shuffled(split: AnySplit, seed: int) -> torch.Tensor:

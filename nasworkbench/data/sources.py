@@ -41,7 +41,7 @@ class Source(ABC):
 
     @abstractmethod
     def places(self, root: Path) -> list[Path]:
-        """Where to look, best first."""
+        """Where the set may be, best first."""
 
     def present(self, place: Path) -> bool:
         """Whether the set is at this place, whole or not."""
@@ -61,7 +61,7 @@ class Source(ABC):
 
     def download(self, root: Path) -> None:
         """Fetch the set from the net into ``root``."""
-        raise DataError(f"{self.name} cannot be downloaded from here. {self.how_to_get}")
+        raise DataError(f"{self.name} cannot be downloaded by this library. {self.how_to_get}")
 
 
 class Digits(Source):

@@ -2,7 +2,7 @@
 
 import os
 import re
-
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -293,7 +293,7 @@ def test_without_graphviz_the_report_has_the_text(tmp_path, monkeypatch):
     search = Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run")
     search.run(1)
     monkeypatch.setattr(rendering, "dot_available", lambda: False)
-    monkeypatch.setattr(rendering, "_optional", lambda module: None)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
     seen = page(tmp_path / "run")
     assert "No drawing: drawing needs graphviz" in seen.texts["best"]
     assert str(search.best()[0].genotype) in seen.texts["best"]

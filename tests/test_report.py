@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 #: So small that some genotypes are proposed twice and take their reward from the cache.
 SPACE = CellSpace(blocks=1, operations=("identity", "conv_1x1"))
 SECTIONS = [
-    "verdict", "facts", "best", "rewards", "operations", "updates", "retrained", "failures", "trials",
-    "provenance",
+    "verdict", "facts", "best", "rewards", "operations", "updates", "retrained", "failures",
+    "trials", "provenance",
 ]  # fmt: skip
 VOID = {"meta", "img", "input", "br"}
 ATTACK = '<script>alert("x")</script><img src=http://evil.example/x>'

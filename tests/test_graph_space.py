@@ -298,7 +298,7 @@ def test_it_shows_itself():
 
 def test_a_skip_on_the_way_is_grey_but_its_arrows_lead_on():
     source = draw(GraphArchitecture((0, 1, 2, 3), ("skip", "gcn", "skip", "fc"))).source
-    assert source.count('"dashed"') == 2 and "dashed" not in source.partition("->")[2]
+    assert source.count("dashed") == 2 and "dashed" not in source.partition("->")[2]
 
 
 # --- controllers ----------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_no_path_of_the_machine_is_in_it(name):
 
 
 def test_the_controller_learnt_and_its_distributions_are_the_true_ones():
-    """The stored float16 distributions give the stored exact log-probabilities of what was drawn."""
+    """The float16 distributions give the exact log-probabilities of what was drawn."""
     with History(recordings.folder("laptop")) as history:
         table, updates = history.trials(), history.updates()
         entropies = []

@@ -6,7 +6,7 @@ Skips that do nothing are dashed and grey.
 from __future__ import annotations
 
 from .. import drawing
-from ..drawing.dot import Theme, attributes, digraph, header, painted, quoted
+from ..drawing.dot import Theme, label, new_graph, painted
 from .space import NODES, GraphArchitecture
 
 
@@ -17,25 +17,17 @@ def graph_source(architecture: GraphArchitecture, theme: Theme) -> str:
     for node in reversed(NODES):
         if node in live:
             live.add(architecture.wiring[node - 1])
-    lines = [
-        *header(theme, "BT"),
-        "graph " + attributes(nodesep="0.16"),  # four nodes at most are side by side
-        "input " + attributes(label="input", shape="ellipse", **painted(theme.state, theme)),
-    ]
+    graph = new_graph(theme, "BT")
+    graph.attr(nodesep="0.16")  # four nodes at most are side by side
+    graph.node("input", "input", shape="ellipse", **painted(theme.state, theme))
     for node, operation in zip(NODES, architecture.operations, strict=True):
         paint = painted(theme.operation, theme, node not in architecture.idle)
-        label = quoted(operation, f"node {node}")
-        lines.append(f"node_{node} " + attributes(label=label, shape="box", **paint))
-    output = attributes(label="output", shape="box", width="1.2", **painted(theme.output, theme))
-    lines.append(f"output {output}")
+        graph.node(f"node_{node}", label(operation, f"node {node}"), shape="box", **paint)
+    graph.node("output", "output", shape="box", width="1.2", **painted(theme.output, theme))
+    unused = {"color": theme.faded, "style": "dashed"}
     for node, read in zip(NODES, architecture.wiring, strict=True):
         source = f"node_{read}" if read else "input"
-        lines.append(_arrow(source, f"node_{node}", theme, node in live))
+        graph.edge(source, f"node_{node}", **({} if node in live else unused))
     for leaf in architecture.leaves:
-        lines.append(_arrow(f"node_{leaf}", "output", theme, leaf in architecture.joined))
-    return digraph(lines)
-
-
-def _arrow(source: str, target: str, theme: Theme, used: bool) -> str:
-    style = {} if used else {"color": theme.faded, "style": "dashed"}
-    return f"{source} -> {target} {attributes(**style)}"
+        graph.edge(f"node_{leaf}", "output", **({} if leaf in architecture.joined else unused))
+    return graph.source

@@ -12,11 +12,11 @@ from typing import Any
 import numpy
 
 from .. import zoo
+from ..dialects.detect import detect
 from ..errors import GenotypeError, WorkbenchError, listed
 from ..genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
 from ..spaces import CellSpace
 from .mutating import mutated
-from .pasting import read_any
 
 ROLES = ("normal", "reduction")
 
@@ -144,7 +144,7 @@ class Editing:
             WorkbenchError: the text is of no known form (says why not, for each), or of several
                 that disagree.
         """
-        form, genotype = read_any(text, dialect)
+        form, genotype = detect(text, dialect)
         self.load(genotype)
         return form
 

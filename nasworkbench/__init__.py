@@ -12,7 +12,7 @@ from typing import Any
 _HOMES = {
     "errors": ("WorkbenchError",),
     "genotype": ("NASNET_OPERATIONS", "OPERATIONS", "Block", "Cell", "Genotype"),
-    "spaces": ("CellSpace", "GraphSpace"),
+    "spaces": ("CellSpace",),
     "drawing": ("Drawing", "draw"),
     "networks": ("CellNetwork", "profile"),
     "controllers": (
@@ -25,8 +25,9 @@ _HOMES = {
     ),
     "training": ("Evaluation", "Recipe", "TrainingEvaluator", "evaluate", "train"),
     "tables": ("TableEvaluator",),
+    "nas_bench_graph": ("GraphSpace",),
     "comparison": ("compare",),
-    "search": ("Search",),
+    "search": ("History", "Search"),
     "widgets": ("CellEditor", "ControllerStepper", "SearchDashboard", "SearchReplay"),
 }
 _MODULES = ("data", "dialects", "plots", "recordings", "report", "tables", "tiers", "zoo")

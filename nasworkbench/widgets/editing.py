@@ -12,11 +12,11 @@ from typing import Any
 import numpy
 
 from .. import zoo
+from ..dialects.detect import detect
 from ..errors import GenotypeError, WorkbenchError, listed
 from ..genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
 from ..spaces import CellSpace
 from .mutating import mutated
-from .pasting import read_any
 
 ROLES = ("normal", "reduction")
 
@@ -144,7 +144,7 @@ class Editing:
             WorkbenchError: the text is of no known form (says why not, for each), or of several
                 that disagree.
         """
-        form, genotype = read_any(text, dialect)
+        form, genotype = detect(text, dialect)
         self.load(genotype)
         return form
 
@@ -235,8 +235,8 @@ class Editing:
         """Two cells drawn at random: from the space, or with as many blocks as these have."""
         if self.space is not None:
             return self.load(self.space.sample(self.generator))
-        cells = [self._space_of(role).sample(self.generator).normal for role in ROLES]
-        self.load(Genotype(*cells))
+        normal, reduction = (self._space_of(r).sample(self.generator).normal for r in ROLES)
+        self.load(Genotype(normal, reduction))
 
     def mutate(self) -> str:
         """Change one decision, as regularised evolution does. Returns what changed, in words."""

@@ -18,6 +18,7 @@ import anywidget
 import traitlets
 
 from .. import dialects, zoo
+from ..dialects.detect import READERS
 from ..drawing import Drawing, draw
 from ..drawing.dot import THEMES
 from ..errors import TableError, WorkbenchError
@@ -28,7 +29,6 @@ from .diagram import diagram
 from .editing import Editing
 from .look import StandIn
 from .messages import HARMLESS, checked_message, checked_sizes
-from .pasting import READERS
 from .tryout import Training, costs, measured
 
 _HERE = Path(__file__).parent

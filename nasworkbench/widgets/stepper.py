@@ -17,7 +17,7 @@ from ..controllers.policy_gradient import PolicyGradient
 from ..drawing import draw
 from ..errors import WorkbenchError
 from ..plots import figure
-from ..plots.decisions import decision_rows, draw_decision, draw_policy, option_names, policy_rows
+from ..plots.decisions import decision_rows, draw_decision, draw_policy, policy_rows
 from ..spaces import CellSpace
 from ..spaces.base import Tokens
 from .look import StandIn, escaped, picture, say, sheet, text
@@ -230,7 +230,7 @@ class ControllerStepper(StandIn, ipywidgets.VBox):
         """Show the state. Nothing here is slow but a cell's first picture and the map."""
         state = self.state
         decision, count = state.decision, len(state.decisions)
-        names = option_names(decision)
+        names = decision.labels
         self._slider.value, self._heat.value = state.step, state.temperature
         options = [(name, token) for token, name in enumerate(names)]
         if list(self._dropdown.options) != options:

@@ -22,10 +22,8 @@ from ..controllers.policy import one_thread
 from ..controllers.policy_gradient import PolicyGradient
 from ..errors import SpaceError, WorkbenchError, listed
 from ..genotype import Cell
-from ..plots.decisions import option_names
-from ..spaces import CellSpace, GraphSpace
+from ..spaces import CellSpace
 from ..spaces.base import Decision, Space, Tokens
-from ..spaces.graph_space import WIRINGS
 
 #: Colder or hotter than this a policy is a maximum, or a die (this project's choice).
 COLDEST, HOTTEST = 0.01, 10.0
@@ -155,7 +153,7 @@ class Stepping:
         Raises:
             SpaceError: no choice of this decision; nothing is changed.
         """
-        names = option_names(self.decision)
+        names = self.decision.labels
         token = names.index(choice) if choice in names else choice
         if not isinstance(token, int) or isinstance(token, bool) or not 0 <= token < len(names):
             raise SpaceError(
@@ -259,30 +257,7 @@ class Stepping:
 
     def words(self) -> str:
         """One sentence about what is being decided just now."""
-        if isinstance(self.space, CellSpace):
-            return self._block_in_words()
-        if isinstance(self.space, GraphSpace):
-            return self._graph_in_words()
-        pairs = zip(self.decisions, self.tokens, strict=False)
-        return "; ".join(f"{d.name}: {option_names(d)[token]}" for d, token in pairs)
-
-    def _block_in_words(self) -> str:
-        start = self.step - self.step % BLOCK
-        shown = self.decisions[start : self.step + 1]
-        names = [
-            option_names(d)[token] for d, token in zip(shown, self.tokens[start:], strict=True)
-        ]
-        left, right, *rest = [*names, *"?" * (BLOCK - len(names))]
-        sides = (("left", left, rest[0]), ("right", right, rest[1]))
-        parts = [f"{side} = {n if n == '?' else f'{n} through {op}'}" for side, n, op in sides]
-        return f"block {self.decision.block}: {', '.join(parts)}, combined by {rest[2]}"
-
-    def _graph_in_words(self) -> str:
-        wiring, *tokens = self.tokens
-        names = [self.decisions[1].options[token] for token in tokens]
-        names += "?" * (len(self.decisions) - 1 - len(names))
-        reads = [f"node {read}" if read else "input" for read in WIRINGS[wiring]]
-        return ", ".join(f"node {n} = {names[n - 1]}({reads[n - 1]})" for n in range(1, 5))
+        return self.space.in_words(self.tokens)
 
 
 def _refusal(thing: Any) -> str:

@@ -59,13 +59,13 @@ def save(table: Table, path: str | Path) -> str:
     contiguous: dict[str, Any] = {k: numpy.ascontiguousarray(v) for k, v in arrays.items()}
     numpy.savez_compressed(buffer, **contiguous)
     path = Path(path)
-    half_made = path.with_name(path.name + ".new")
+    unfinished = path.with_name(path.name + ".new")
     try:
-        half_made.write_bytes(buffer.getvalue())
-        os.replace(half_made, path)
+        unfinished.write_bytes(buffer.getvalue())
+        os.replace(unfinished, path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            half_made.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         raise TableError(f"cannot write the table to {path}: {error}") from None
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
@@ -130,7 +130,7 @@ def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes
     actual = hashlib.sha256(data).hexdigest()
     if checksum is not None and actual != checksum:
         raise TableError(
-            f"the table {path} is not {whose}: its SHA-256 must be {checksum}, got {actual}. It "
+            f"the table {path} is not {whose}: its SHA-256 is {actual}, expected {checksum}. It "
             f"has been cut short or changed. {advice}"
         )
     return data

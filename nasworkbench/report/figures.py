@@ -15,6 +15,9 @@ from .contents import Contents
 #: Windows of the operations' figure; with about so many there is room for numbers in it.
 WINDOWS = 12
 
+#: What the cells of a space's decisions are called.
+TITLES = {"normal": "normal cell", "reduction": "reduction cell", "both": "both cells"}
+
 
 def _picture(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(plots.png(figure)).decode()
@@ -31,21 +34,19 @@ def reward_figure(search: Contents, label: str, baseline: Contents | None) -> st
 
 
 def operation_figure(search: Contents) -> str | None:
-    """Both roles, one above the other: two cells of a genotype want different operations."""
-    window = max(10, len(search.trials) // WINDOWS)
-    settings = search.history.meta("space")["settings"]
-    tied = settings.get("tied", False)
-    roles = ("normal",) if tied else ("normal", "reduction")
-    tables = [
-        plots.operation_rows(search.trials, window, role, settings.get("operations"))
-        for role in roles
-    ]
-    if not any(rows["count"].sum() for rows in tables):
+    """A part for each cell: the two cells of a genotype want different operations."""
+    try:
+        space = search.history.space
+    except StoreError:  # of a user's own class
         return None
+    roles = list(dict.fromkeys(d.cell for d in space.decisions if d.kind == "operation"))
+    if search.trials.empty or not roles:
+        return None
+    window = max(10, len(search.trials) // WINDOWS)
     figure, axes = plots.figure(rows=len(roles), size=(8.0, 4.2 * len(roles)))
-    for ax, role, rows in zip(numpy.ravel(axes), roles, tables, strict=True):
-        plots.draw_operations(rows, ax)
-        ax.set_title("both cells" if tied else f"{role} cell", loc="left", fontsize=11)
+    for ax, role in zip(numpy.ravel(axes), roles, strict=True):
+        plots.draw_operations(plots.operation_rows(search.trials, space, window, role), ax)
+        ax.set_title(TITLES.get(role, role), loc="left", fontsize=11)
     return _picture(figure)
 
 

@@ -15,9 +15,6 @@ from .contents import Contents
 #: Windows of the operations' figure; with about so many there is room for numbers in it.
 WINDOWS = 12
 
-#: What the cells of a space's decisions are called.
-TITLES = {"normal": "normal cell", "reduction": "reduction cell", "both": "both cells"}
-
 
 def _picture(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(plots.png(figure)).decode()
@@ -33,20 +30,25 @@ def reward_figure(search: Contents, label: str, baseline: Contents | None) -> st
     return _picture(figure)
 
 
+#: Titles of the operations' figure by what the space calls its cells.
+CELLS = {"normal": "normal cell", "reduction": "reduction cell", "both": "both cells"}
+
+
 def operation_figure(search: Contents) -> str | None:
-    """A part for each cell: the two cells of a genotype want different operations."""
+    """One picture below the other for each kind of cell: two cells want different operations."""
     try:
         space = search.history.space
-    except StoreError:  # of a user's own class
+    except StoreError:  # a space of the user's own
         return None
-    roles = list(dict.fromkeys(d.cell for d in space.decisions if d.kind == "operation"))
-    if search.trials.empty or not roles:
+    operations = [decision for decision in space.decisions if decision.kind == "operation"]
+    roles = list(dict.fromkeys(decision.cell for decision in operations))
+    if not roles or search.trials.empty:
         return None
     window = max(10, len(search.trials) // WINDOWS)
     figure, axes = plots.figure(rows=len(roles), size=(8.0, 4.2 * len(roles)))
     for ax, role in zip(numpy.ravel(axes), roles, strict=True):
         plots.draw_operations(plots.operation_rows(search.trials, space, window, role), ax)
-        ax.set_title(TITLES.get(role, role), loc="left", fontsize=11)
+        ax.set_title(CELLS.get(role, role), loc="left", fontsize=11)
     return _picture(figure)
 
 

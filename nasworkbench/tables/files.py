@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 import numpy
 
 from ..errors import TableError
+from ..files import write_atomically
 from ..spaces import CellSpace
 from .table import Numbers, Table
 
@@ -58,15 +58,7 @@ def save(table: Table, path: str | Path) -> str:
     buffer = io.BytesIO()
     contiguous: dict[str, Any] = {k: numpy.ascontiguousarray(v) for k, v in arrays.items()}
     numpy.savez_compressed(buffer, **contiguous)
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        unfinished.write_bytes(buffer.getvalue())
-        os.replace(unfinished, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise TableError(f"cannot write the table to {path}: {error}") from None
+    write_atomically(path, buffer.getvalue(), "the table", TableError)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 

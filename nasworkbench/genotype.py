@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from .canonical import canonical_form
 from .checks import choice, whole
 from .errors import GenotypeError, listed
+from .files import write_atomically
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
 NASNET_OPERATIONS = (
@@ -202,7 +203,7 @@ class Cell(Drawable):
         Blocks that do not reach the output are left out; the two sides of a block are sorted;
         independent blocks are put into an order that depends on the graph alone. Blocks that look
         alike stay apart: they have weights of their own. Where no block reaches the output (it
-        joins inputs only), one identity block stands in, since a cell has at least one.
+        joins inputs only), one identity block takes their place, since a cell has at least one.
         """
         rows, concat = canonical_form(self)
         return Cell(tuple(Block(*row) for row in rows), concat, self.inputs)
@@ -323,10 +324,13 @@ class Genotype(Drawable):
         return cls(**cells, name=fields.get("name"))
 
     def save(self, path: str | Path) -> Path:
-        """Write the genotype as a JSON file and return the path."""
-        path = Path(path)
-        path.write_text(json.dumps(json.loads(self.to_json()), indent=1) + "\n", encoding="utf-8")
-        return path
+        """Write the genotype as a JSON file and return the path.
+
+        Raises:
+            GenotypeError: it cannot be written there.
+        """
+        text = json.dumps(json.loads(self.to_json()), indent=1) + "\n"
+        return write_atomically(path, text.encode(), "the genotype", GenotypeError)
 
     @classmethod
     def load(cls, path: str | Path) -> Genotype:
@@ -362,13 +366,13 @@ def from_text(text: str) -> Architecture:
         record = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
-    found = record.get("format") if isinstance(record, dict) else None
-    if not isinstance(found, str) or found not in FORMATS:
+    form = record.get("format") if isinstance(record, dict) else None
+    if not isinstance(form, str) or form not in FORMATS:
         raise GenotypeError(
             "an architecture is a JSON object whose field 'format' must be one of "
             f"{listed(FORMATS)}, got {str(record)[:60]!r}"
         )
-    return FORMATS[found](record)
+    return FORMATS[form](record)
 
 
 def fields_of(

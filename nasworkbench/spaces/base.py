@@ -139,7 +139,7 @@ class Space(ABC, Generic[A]):
         """The tokens as plain whole numbers, if they are a token sequence of this space.
 
         Raises:
-            SpaceError: a wrong number of tokens, or a token that is no choice of its decision.
+            SpaceError: a wrong number of tokens, or a token that is not a choice of its decision.
         """
         count = len(tokens) if hasattr(tokens, "__len__") else repr(tokens)
         if count != len(self.decisions):

@@ -78,11 +78,10 @@ def _draw_updates(watch: Watch, axes: Any) -> None:
 
 
 def operations(watch: Watch) -> Picture:
-    """Shares of the operations among the proposals, both cells together, of a ``CellSpace``."""
+    """Shares of the operations among the proposals, all cells together."""
     made, ax = plots.figure()
     window = max(10, -(-watch.done // WINDOWS))
-    names = list(watch.search.space.operations)
-    rows = plots.operation_rows(watch.mine.frame(), window, None, names)
+    rows = plots.operation_rows(watch.mine.frame(), watch.search.space, window)
     plots.draw_operations(rows, ax)
     if rows.empty:
         return plots.png(made, DPI), ""
@@ -91,7 +90,7 @@ def operations(watch: Watch) -> Picture:
         f"{choice} ({100 * share:.0f} %)"
         for choice, share in zip(last["choice"], last["frequency"], strict=True)
     ]
-    said = f"Both cells together. Most frequent of late: {', '.join(words)}."
+    said = f"All cells together. Most frequent of late: {', '.join(words)}."
     return plots.png(made, DPI), said
 
 

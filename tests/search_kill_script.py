@@ -27,7 +27,7 @@ RANDOM_KILLS = 24
 #: (function, event, what is called inside of it): die there, the n-th time.
 MOMENTS = {
     "ask, before the policy is sampled": ("_draw", "call", None),
-    "ask, after sampling": ("sample", "return", None),
+    "ask, after sampling": ("draw", "return", None),
     "proposed, in the transaction": ("proposed", "c_return", "executemany"),
     "proposed, after the commit": ("proposed", "return", None),
     "evaluation": ("share_or_fail", "call", None),

@@ -362,7 +362,7 @@ def test_processes_hold_duplicates_back(tmp_path):
     assert good[~good.cached].key.is_unique
     assert frame.told.all()
     state = controller.state_dict()
-    assert state["progress"]["updates"] * 4 + len(state["waiting"]["numbers"]) == 60
+    assert state["updates"] * 4 + len(state["waiting"]) == 60
     assert set(frame.worker.dropna()) <= {0, 1, 2}
 
 

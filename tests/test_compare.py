@@ -52,9 +52,9 @@ class Scripted(Controller):
         self.token_sequences = [tuple(table.tokens[row].tolist()) for row in script]
         self.script, self.batch_size, self.outcomes = list(script), batch_size, []
 
-    def _draw(self, count):
-        places = range(self.asked, self.asked + count)
-        return [(self.token_sequences[place % len(self.token_sequences)], ()) for place in places]
+    def _draw(self, numbers):
+        count = len(self.token_sequences)
+        return [self.proposal(n, self.token_sequences[n % count]) for n in numbers]
 
     def _learn(self, outcomes):
         self.outcomes += [(outcome.proposal.number, outcome.reward) for outcome in outcomes]
@@ -309,8 +309,8 @@ def test_different_strings_of_one_class_are_one_evaluation():
     table = make_table(SMALL)
 
     class Both(Scripted):
-        def _draw(self, count):
-            return [(strings[(self.asked + n) % len(strings)], ()) for n in range(count)]
+        def _draw(self, numbers):
+            return [self.proposal(n, strings[n % len(strings)]) for n in numbers]
 
     (run,) = run_here({"both": Both}, TableEvaluator(table), 2, 1, samples=6).runs
     assert (run.found, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)

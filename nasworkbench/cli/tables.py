@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import SettingsError, TableError, WorkbenchError
 
 if TYPE_CHECKING:
+    import pandas
+
     from ..tables import Table
 
 PATH = click.Path(path_type=Path)
@@ -119,19 +120,20 @@ def info(name: str, test: bool) -> None:
     NAME is one of those that `nasworkbench table list` shows, or a file that `nasworkbench table
     build` wrote.
     """
+    from ..report.formatting import flat
+
     found = find(name)
     click.echo(f"{found}\n{found.space}")
     if "architectures" in found.info:
         click.echo(f"{len(found):,} of its {found.info['architectures']:,} different architectures")
     click.echo(f"{_trust(found)}\n")
     said = {name: value for name, value in found.info.items() if name not in SAID}
-    fields = [*_flat(said), ("digest", found.digest)]
+    fields = [*flat(said), ("digest", found.digest)]
     width = max(len(title) for title, _ in fields) + 2
     for title, value in fields:
         click.echo(f"{title:<{width}}{value}")
     click.echo()
-    for line in _places(found, test):
-        click.echo(line)
+    click.echo(_rows(found, test).to_string(index=False))
 
 
 def find(name: str) -> Table:
@@ -164,32 +166,20 @@ def _trust(found: Table) -> str:
     return f"reliability: {stated}"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(map(str, value)) or "none"
-        else:
-            yield prefix + name, str(value)
+def _rows(table: Table, test: bool) -> pandas.DataFrame:
+    """The five best by validation, and the median."""
+    import pandas
 
-
-def _places(found: Table, test: bool) -> Iterator[str]:
-    """A title, and a line for each of the five best by validation and for the median."""
-    parameters = found.columns.get("parameters")
-    order = found.best(len(found))
+    order = table.best(len(table))
     median = order[(len(order) - 1) // 2]
-
-    def line(rank: str, validation: str, test_: str, size: str, key: str) -> str:
-        middle = (f"{test_:>10}" if test else "") + ("" if parameters is None else f"{size:>12}")
-        return f"{rank:>7}{validation:>12}{middle}  {key}"
-
-    yield line("rank", "validation", "test", "parameters", "key")
-    for row in [*order[:5], *([median] if median not in order[:5] else [])]:
-        yield line(
-            f"{found.ranks[row]:,}",
-            f"{found.mean_validation[row]:.4f}",
-            f"{found.mean_test[row]:.4f}" if test else "",
-            "" if parameters is None else f"{int(parameters[row]):,}",
-            found.keys[row] + (" (the median)" if row == median else ""),
-        )
+    rows = [*order[:5], *([median] if median not in order[:5] else [])]
+    columns = {
+        "rank": [f"{table.ranks[row]:,}" for row in rows],
+        "validation": [f"{table.mean_validation[row]:.4f}" for row in rows],
+    }
+    if test:
+        columns["test"] = [f"{table.mean_test[row]:.4f}" for row in rows]
+    if "parameters" in table.columns:
+        columns["parameters"] = [f"{int(table.columns['parameters'][row]):,}" for row in rows]
+    columns["key"] = [table.keys[row] + " (the median)" * (row == median) for row in rows]
+    return pandas.DataFrame(columns)

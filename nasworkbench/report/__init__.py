@@ -24,7 +24,7 @@ from ..tables import Table
 from .best import best, table_section
 from .contents import Contents, read
 from .figures import operation_figure, retrained_figure, reward_figure, update_figure
-from .formatting import date, decimals, duration, missing, short, whole
+from .formatting import date, decimals, duration, flat, missing, short, whole
 
 TEMPLATE = "report.html"
 MANY = "many_searches.json"
@@ -179,22 +179,12 @@ def _settings(
     if baseline is not None:
         yield _described("baseline", baseline.history.controller)
     if search.job.get("tier_settings"):
-        yield "tier", list(_flat(search.job["tier_settings"]))
-    yield "versions and machine", list(_flat(meta("provenance", {})))
+        yield "tier", list(flat(search.job["tier_settings"]))
+    yield "versions and machine", list(flat(meta("provenance", {})))
 
 
 def _described(role: str, record: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    return role, [("class", record["class"]), *_flat(record["settings"])]
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(map(str, value))
-        else:
-            yield prefix + name, str(value)
+    return role, [("class", record["class"]), *flat(record["settings"])]
 
 
 # --- the template -----------------------------------------------------------------------------

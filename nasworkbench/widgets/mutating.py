@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..controllers import RegularizedEvolution
+import numpy
+
+from ..controllers.evolution import mutate
 from ..errors import SpaceError
 from ..genotype import Block, Cell, Genotype
 from ..spaces import CellSpace
@@ -22,16 +24,11 @@ def mutated(cell: Cell, space: CellSpace, seed: int) -> tuple[tuple[Block, ...],
     """
     blocks = Cell(cell.blocks, inputs=cell.inputs)
     before = space.encode(Genotype(blocks, blocks))
-    # a population of one: its next child is a mutation of it
-    controller = RegularizedEvolution(space, seed, population=1, sample=1, identity=0.0)
-    state = controller.state_dict()
-    state["progress"]["asked"] = 1
-    controller.load_state_dict(state | {"members": [(before, 0.0)]})
-    child = controller.ask()[0]
-    for decision, old, new in zip(space.decisions, before, child.tokens, strict=True):
+    after = mutate(before, space, numpy.random.default_rng(seed))
+    for decision, old, new in zip(space.decisions, before, after, strict=True):
         if old != new:
             words = decision.name.removeprefix(f"{decision.cell} ")
-            return child.genotype.normal.blocks, (
+            return space.decode(after).normal.blocks, (
                 f"{words}: {_said(decision, old, cell)} → {_said(decision, new, cell)}"
             )
     raise SpaceError("there is nothing to mutate: no decision of this space has a second choice")

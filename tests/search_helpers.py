@@ -260,7 +260,7 @@ def same(a, b):
         return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
-    return a == b
+    return type(a) is type(b) and a == b
 
 
 # --- data ---------------------------------------------------------------------------------------

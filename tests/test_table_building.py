@@ -297,7 +297,7 @@ def test_real_divergence(tmp_path, data):
 # --- other work ---------------------------------------------------------------------------------
 
 
-def test_another_plan_is_refused(tmp_path):
+def test_other_settings_are_refused(tmp_path):
     built(tmp_path, Child())
     before = (tmp_path / FILE).read_bytes()
     for name, value in (
@@ -356,13 +356,13 @@ def test_test_split_travels_with_the_data(data):
 # --- interruptions ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moment", [0, 1, 7, N, 2 * N - 1])
-def test_interrupted_and_resumed(tmp_path, moment):
-    child = Child(interrupt_at=moment)
+@pytest.mark.parametrize("count", [0, 1, 7, N, 2 * N - 1])
+def test_interrupted_and_resumed(tmp_path, count):
+    child = Child(interrupt_at=count)
     with pytest.raises(KeyboardInterrupt):
         built(tmp_path, child)
     assert lines(tmp_path) == child.calls
-    assert len(child.calls) == moment
+    assert len(child.calls) == count
     found = built(tmp_path, child)
     assert len(child.calls) == len(set(child.calls)) == 2 * N
     assert_same_but_for_seconds(found, built(tmp_path / "whole", Child()))

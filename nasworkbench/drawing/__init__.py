@@ -28,7 +28,7 @@ def source(thing: Any, theme: Theme) -> str:
     """DOT text of a cell, a genotype, a network, or whatever else has registered itself.
 
     Raises:
-        WorkbenchError: a thing that nobody has said how to draw, or a layout that cannot be drawn.
+        WorkbenchError: a kind of thing that is not registered, or a layout that cannot be drawn.
     """
     if hasattr(thing, "wiring"):
         return graph_source(thing, theme)

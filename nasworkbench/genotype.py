@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from .canonical import canonical_form
 from .checks import choice, whole
 from .errors import GenotypeError, listed
+from .files import write_atomically
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
 NASNET_OPERATIONS = (
@@ -321,10 +322,13 @@ class Genotype(Drawable):
         return cls(**cells, name=fields.get("name"))
 
     def save(self, path: str | Path) -> Path:
-        """Write the genotype as a JSON file and return the path."""
-        path = Path(path)
-        path.write_text(json.dumps(json.loads(self.to_json()), indent=1) + "\n", encoding="utf-8")
-        return path
+        """Write the genotype as a JSON file and return the path.
+
+        Raises:
+            GenotypeError: it cannot be written there.
+        """
+        text = json.dumps(json.loads(self.to_json()), indent=1) + "\n"
+        return write_atomically(path, text.encode(), "the genotype", GenotypeError)
 
     @classmethod
     def load(cls, path: str | Path) -> Genotype:

@@ -187,7 +187,7 @@ def test_failures_are_recorded_and_told(tmp_path, failure_reward):
         (lambda g: Evaluation(None), "diverged", "the reward None"),
         (lambda g: Evaluation(None, "timeout", "too slow"), "timeout", "too slow"),
         (lambda g: "much", "error", "could not convert"),
-        (lambda g: Evaluation(0.5, "great"), "error", "status is 'great'"),
+        (lambda g: Evaluation(0.5, "great"), "error", "stopped and error, got 'great'"),
         (lambda g: Evaluation(0.5, curves=[{1, 2}]), "error", "curves must be ready for JSON"),
         (lambda g: Evaluation(0.5, "stopped"), "error", "without being told to"),
     ],

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..errors import WorkbenchError
+from ..files import write_atomically
 
 #: Okabe and Ito's palette, told apart with every common kind of colour vision.
 BLUE = "#0072b2"
@@ -150,8 +151,6 @@ def save(shown: Figure, path: str | Path) -> Path:
         raise WorkbenchError(
             f"cannot save a figure as {path.name!r}: the name ends in .png, .svg or .pdf"
         )
-    try:
-        shown.savefig(path, dpi=DPI, facecolor="white")
-    except OSError as error:
-        raise WorkbenchError(f"cannot write the figure to {path}: {error}") from None
-    return path
+    buffer = io.BytesIO()
+    shown.savefig(buffer, format=path.suffix[1:].lower(), dpi=DPI, facecolor="white")
+    return write_atomically(path, buffer.getvalue(), "the figure")

@@ -8,7 +8,6 @@ the file, there is no request to anywhere, and every text that comes out of a st
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import jinja2
 import pandas
 
 from .. import plots
-from ..errors import WorkbenchError
+from ..files import write_atomically
 from ..search.store import FILE
 from ..tables import Table
 from .best import best, table_section
@@ -53,14 +52,7 @@ def write(
     """
     directory = Path(directory)
     path = directory / TEMPLATE if path is None else Path(path)
-    page = render(directory, table)
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise WorkbenchError(f"cannot write the report to {path}: {error}") from None
-    return path
+    return write_atomically(path, render(directory, table).encode(), "the report")
 
 
 def render(directory: str | Path, table: Table | None = None) -> str:

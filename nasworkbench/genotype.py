@@ -220,11 +220,7 @@ class Cell(Drawable):
 
     @classmethod
     def from_dict(cls, record: object) -> Cell:
-        """The cell that :meth:`to_dict` described.
-
-        Raises:
-            GenotypeError: a missing or unknown field, or a cell that cannot exist.
-        """
+        """The cell that :meth:`to_dict` described; a :class:`GenotypeError` if it cannot exist."""
         fields = fields_of(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
             raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
@@ -303,8 +299,7 @@ class Genotype(Drawable):
         """The genotype that :meth:`to_json` wrote.
 
         Raises:
-            GenotypeError: not JSON, not a genotype, or one that cannot exist; the message names
-                the cell, the block and the side.
+            GenotypeError: not JSON, or not a genotype that can exist; the message says where.
         """
         genotype = from_text(text)
         if not isinstance(genotype, cls):

@@ -42,3 +42,12 @@ def _group(item):
 def _rank(item):
     marks = ("lessons", "browser", "slow")
     return next((n for n, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+
+
+@pytest.fixture
+def no_data_found(monkeypatch, tmp_path):
+    """No data set of this machine, but scikit-learn's, is found; nothing reaches the net."""
+    from nasworkbench.data import sources
+
+    monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "no-debian")

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from search_helpers import same
 
 from nasworkbench.controllers import (
     PPO,
@@ -66,17 +67,6 @@ def outcomes(proposals):
 
 def seen(proposals):
     return [(p.number, p.tokens, p.log_probs, p.genotype) for p in proposals]
-
-
-def same(one, two):
-    """Whether two states are equal to the bit."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
-    if isinstance(one, dict):
-        return one.keys() == two.keys() and all(same(one[name], two[name]) for name in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(same, one, two))
-    return type(one) is type(two) and one == two
 
 
 def through_a_file(state):

@@ -35,6 +35,6 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch,
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(WorkbenchError, match="cannot write the file to .*nowhere"):
+    with pytest.raises(WorkbenchError, match=r"cannot write the file to .*nowhere"):
         write_atomically(tmp_path / "nowhere" / "x", b"", "the file")
     assert not (tmp_path / "nowhere").exists()

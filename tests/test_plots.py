@@ -9,6 +9,7 @@ import pandas
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.markers import MarkerStyle
+from plot_helpers import words
 
 from nasworkbench import CellSpace, GraphSpace, plots
 from nasworkbench.errors import SettingsError, WorkbenchError
@@ -41,10 +42,6 @@ TRIALS = trials(
 
 def lines(ax) -> dict[str, object]:
     return {line.get_label(): line for line in ax.get_lines()}
-
-
-def words(ax) -> list[str]:
-    return [text.get_text() for text in ax.texts]
 
 
 # --- rewards ----------------------------------------------------------------------------------

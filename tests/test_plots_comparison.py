@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
+from plot_helpers import words
 from test_compare import BEST, EVALUATOR, TABLE
 
 from nasworkbench import plots
@@ -55,10 +56,6 @@ def drawn(draw, rows, **settings):
         assert draw(rows, ax, **settings) is ax
         plots.png(figure, dpi=50)
     return ax
-
-
-def words(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def named(ax):

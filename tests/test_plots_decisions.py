@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.collections import PathCollection, QuadMesh
 from PIL import Image
+from plot_helpers import words
 
 from nasworkbench import CellSpace, GraphSpace, plots
 from nasworkbench.controllers.policy import LSTMPolicy
@@ -31,10 +32,6 @@ LOGS = numpy.log([0.5, 0.3, 0.2])
 def policy(space, seed=0):
     choices = [decision.choices for decision in space.decisions]
     return LSTMPolicy(choices, generator=torch.Generator().manual_seed(seed))
-
-
-def words(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def shape(made):

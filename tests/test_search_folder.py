@@ -17,11 +17,6 @@ from nasworkbench.search import Store
 from nasworkbench.search.packing import digest
 
 
-@pytest.fixture(autouse=True)
-def no_bars(monkeypatch):
-    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-
-
 @pytest.fixture
 def folder(tmp_path):
     """A finished search of six trials, closed."""

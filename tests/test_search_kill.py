@@ -56,7 +56,7 @@ def assert_equal(a, b):
 
 def times_told(state, batch_size=5):
     """How many outcomes a policy gradient controller has taken in, by its own account."""
-    return state["progress"]["updates"] * batch_size + len(state["waiting"]["numbers"])
+    return state["updates"] * batch_size + len(state["waiting"])
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_killed_search_is_the_same_as_an_undisturbed_one(chain):
     assert set(b.told_reward[b.status == "error"]) == {0.0}
     state = killed.store.state()
     assert times_told(state) == TRIALS
-    assert state["progress"]["asked"] == TRIALS
+    assert state["asked"] == TRIALS
     assert_equal(whole.store.state(), state)
     updates = killed.store.updates()
     assert whole.store.updates() == updates
@@ -141,4 +141,4 @@ def test_killed_with_workers(tmp_path):
     state = search.store.state()
     assert times_told(state) == TRIALS
     assert len(search.store.updates()) == TRIALS // 5
-    assert search.store.count() == state["progress"]["asked"]
+    assert search.store.count() == state["asked"]

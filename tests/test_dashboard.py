@@ -20,10 +20,9 @@ from search_helpers import (
 
 from nasworkbench import GraphSpace, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.widgets import panels
-from nasworkbench.widgets.dashboard import SearchDashboard
-from nasworkbench.widgets.panels import Pace
-from nasworkbench.widgets.watching import Rows, Watch, said
+from nasworkbench.widgets.dashboard import SearchDashboard, panels
+from nasworkbench.widgets.dashboard.panels import Pace
+from nasworkbench.widgets.dashboard.state import DashboardState, Rows, said
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +84,7 @@ def test_every_trial_is_read_once_and_in_any_order(tmp_path):
 def test_numbers_of_a_finished_search(tmp_path):
     search = new(tmp_path / "run", share_or_fail)
     search.run(30)
-    watch = Watch(search)
+    watch = DashboardState(search)
     assert watch.state == "new"
     assert watch.look() is True
     assert watch.look() is False
@@ -105,7 +104,7 @@ def test_numbers_of_a_finished_search(tmp_path):
 
 def test_rate_and_time_left_count_no_pause(tmp_path):
     search = new(tmp_path / "run", WaitForStop())
-    watch = Watch(search)
+    watch = DashboardState(search)
     watch.look(0.0)
     assert watch.rate is None
     search.start(4)
@@ -133,7 +132,7 @@ def test_rate_and_time_left_count_no_pause(tmp_path):
 
 def test_workers_in_words(tmp_path):
     search = new(tmp_path / "run", WaitForStop())
-    watch = Watch(search)
+    watch = DashboardState(search)
     search.start(1)
     until(lambda: any(search.activity))
     (work,) = search.activity
@@ -154,7 +153,7 @@ def test_causes_are_text_and_only_the_last_are_listed(tmp_path):
         raise ValueError(f"<script>alert({count[0]})</script>")
 
     search = new(tmp_path / "run", fails)
-    watch = Watch(search)
+    watch = DashboardState(search)
     assert panels.failures(watch) == "No trial has failed."
     search.run(7)
     watch.look()

@@ -14,11 +14,10 @@ from nasworkbench.drawing.rendering import render
 from nasworkbench.errors import GenotypeError, SpaceError, TableError, WorkbenchError
 from nasworkbench.genotype import Block, Cell, Genotype
 from nasworkbench.tables import Table
-from nasworkbench.widgets import tryout
-from nasworkbench.widgets.diagram import diagram
-from nasworkbench.widgets.editor import CellEditor
-from nasworkbench.widgets.messages import ACTIONS
-from nasworkbench.widgets.tryout import Training, costs, measured
+from nasworkbench.widgets.editor import CellEditor, training
+from nasworkbench.widgets.editor.diagram import diagram
+from nasworkbench.widgets.editor.messages import ACTIONS
+from nasworkbench.widgets.editor.training import Training, costs, measured
 
 SMALL = {"cells": 1, "filters": 4, "image_size": 8}
 CELL = Cell((Block(0, "identity", 1, "conv_3x3"), Block(2, "conv_1x1", 1, "identity")))
@@ -363,7 +362,7 @@ def test_without_graphviz_the_form_says_so_and_shows_no_older_cell(editor, monke
     def missing(thing):
         raise WorkbenchError("drawing needs graphviz")
 
-    monkeypatch.setattr("nasworkbench.widgets.form.picture", missing)
+    monkeypatch.setattr("nasworkbench.widgets.editor.form.picture", missing)
     form.blocks[0]["left_op"].value = "conv_1x1"
     assert bytes(form.picture.value) == b"" and form.picture.layout.display == "none"
     assert "drawing needs graphviz" in form.undrawn.value
@@ -514,7 +513,7 @@ def test_a_failing_evaluator_is_a_result_with_its_cause():
 
 
 def test_a_real_training_counts_its_batches(monkeypatch):
-    monkeypatch.setattr(tryout, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(training, "TELL_EVERY", 0.0)
     dataset = nw.data.load("digits")
     recipe = nw.Recipe(epochs=2, batch_size=256)
     evaluator = nw.TrainingEvaluator(dataset, recipe, cells=1, filters=2)

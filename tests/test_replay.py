@@ -15,10 +15,10 @@ from search_helpers import identity_share, new, share_or_fail, small_space
 
 from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, Search, recordings
 from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.widgets import replaying
-from nasworkbench.widgets.heatmap import COLOURS, HeatMap
 from nasworkbench.widgets.replay import SearchReplay
-from nasworkbench.widgets.replaying import Replay
+from nasworkbench.widgets.replay import state as replaying
+from nasworkbench.widgets.replay.heatmap import COLOURS, HeatMap
+from nasworkbench.widgets.replay.state import ReplayState
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def words(widget):
 
 
 def test_steps_follow_the_order_of_ending(folder):
-    state = Replay(folder)
+    state = ReplayState(folder)
     assert (state.step, len(state)) == (1, 33)
     state.go(33)
     assert state.now is state.recording.steps[32]
@@ -51,7 +51,7 @@ def test_steps_follow_the_order_of_ending(folder):
 
 
 def test_the_sentence_and_the_numbers(folder):
-    state = Replay(folder)
+    state = ReplayState(folder)
     failed = next(s for s in state.recording.steps if s.trial.status == "error")
     state.go(failed.trial.completion_order)
     assert "error" in state.sentence() and "no identity anywhere" in state.sentence()
@@ -90,19 +90,19 @@ def test_a_doubtful_past_is_said(folder, tmp_path):
 
 
 def test_a_shipped_recording_by_its_name():
-    state = Replay("laptop-random")
+    state = ReplayState("laptop-random")
     assert len(state) == 200
     assert state.heat_map() == ""
     assert state.remark() == "RandomSearch has no policy: it has no probabilities to show."
     assert "ratio" not in {name for name, _, _ in state.numbers()}
-    assert Replay(recordings.folder("laptop-random")).sentence() == state.sentence()
+    assert ReplayState(recordings.folder("laptop-random")).sentence() == state.sentence()
 
 
 def test_bad_sources(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match=r"no folder 'nowhere', and no recording of that name"):
-        Replay("nowhere")
+        ReplayState("nowhere")
     with pytest.raises(StoreError, match="a replay shows a run folder, a Search"):
-        Replay(7)
+        ReplayState(7)
     with pytest.raises(StoreError, match="holds no search"):
         SearchReplay(tmp_path)
     (tmp_path / "search.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
@@ -111,7 +111,7 @@ def test_bad_sources(tmp_path, monkeypatch):
 
 
 def test_the_mark_is_on_the_curve(folder):
-    state = Replay(folder)
+    state = ReplayState(folder)
     made, places, (top, bottom) = state.curve()
     ax = made.axes[0]
     made.draw_without_rendering()
@@ -130,7 +130,7 @@ def test_a_cell_is_drawn_once(folder, monkeypatch):
     drawn = []
     monkeypatch.setattr(replaying, "draw", lambda thing: drawn.append(thing) or draw(thing))
     draw = __import__("nasworkbench").draw
-    state = Replay(folder)
+    state = ReplayState(folder)
     trial = state.now.trial
     first = state.cell(trial, "normal")
     assert first.startswith('<img src="data:image/svg+xml;base64,')

@@ -16,10 +16,10 @@ from nasworkbench.errors import SettingsError, SpaceError, WorkbenchError
 from nasworkbench.genotype import Cell, Genotype
 from nasworkbench.spaces import GraphArchitecture
 from nasworkbench.spaces.base import Decision, Space
-from nasworkbench.widgets import stepper as module
-from nasworkbench.widgets.look import VIEW
+from nasworkbench.widgets.common import VIEW
 from nasworkbench.widgets.stepper import ControllerStepper
-from nasworkbench.widgets.stepping import Stepping
+from nasworkbench.widgets.stepper import widget as module
+from nasworkbench.widgets.stepper.state import StepperState
 
 FEW = ("identity", "sep_conv_3x3", "max_pool_3x3")
 SMALL = CellSpace(blocks=2, operations=FEW)
@@ -50,7 +50,7 @@ def as_text(state):
 @SPACES
 def test_the_numbers_are_those_of_the_policy(space):
     controller = taught(space)
-    state = Stepping(controller, seed=1)
+    state = StepperState(controller, seed=1)
     with torch.no_grad():
         log_probs, entropies = controller.policy.double().evaluate(torch.tensor([state.string]))
     for step in range(len(space.decisions)):
@@ -74,7 +74,7 @@ def test_the_controller_is_never_changed(space):
     controller = taught(space)
     before, text = copy.deepcopy(controller), as_text(controller.state_dict())
     threads = torch.get_num_threads()
-    state = Stepping(controller)
+    state = StepperState(controller)
     for _ in range(3):
         state.forward()
         state.resample()
@@ -89,7 +89,7 @@ def test_the_controller_is_never_changed(space):
 
 
 def test_forward_back_and_the_ends():
-    state = Stepping(taught())
+    state = StepperState(taught())
     string = state.string
     assert (state.step, state.tokens, state.genotype) == (0, string[:1], None)
     with pytest.raises(SpaceError, match="this is the first decision"):
@@ -113,7 +113,7 @@ def test_forward_back_and_the_ends():
 
 
 def test_resample_keeps_what_was_decided_before():
-    state = Stepping(taught(CellSpace()))
+    state = StepperState(taught(CellSpace()))
     first, before = state.string, state.log_distribution
     state.go(20)
     state.resample()
@@ -127,7 +127,11 @@ def test_resample_keeps_what_was_decided_before():
 
 def test_the_same_seed_draws_the_same_and_another_seed_does_not():
     controller = taught(CellSpace())
-    one, two, three = Stepping(controller, 5), Stepping(controller, 5), Stepping(controller, 6)
+    one, two, three = (
+        StepperState(controller, 5),
+        StepperState(controller, 5),
+        StepperState(controller, 6),
+    )
     assert one.string == two.string != three.string
     one.resample()
     assert one.string != two.string  # each has a generator of its own
@@ -136,7 +140,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not():
 
 
 def test_tokens_are_drawn_as_often_as_the_policy_says():
-    state = Stepping(taught(SMALL, 12))
+    state = StepperState(taught(SMALL, 12))
     state.go(17)
     expected = numpy.exp(state.log_distribution[17][:3])
     draws = 600
@@ -149,7 +153,7 @@ def test_tokens_are_drawn_as_often_as_the_policy_says():
 
 
 def test_force_decides_by_token_or_by_name():
-    state = Stepping(taught())
+    state = StepperState(taught())
     first = state.string
     state.go(2)
     state.force("max_pool_3x3")
@@ -166,7 +170,7 @@ def test_force_decides_by_token_or_by_name():
 
 @pytest.mark.parametrize("wrong", ["conv_9x9", "block 0", 3, -1, True, 1.0, None, ["add"], "2"])
 def test_force_refuses_what_is_no_choice(wrong):
-    state = Stepping(taught())
+    state = StepperState(taught())
     state.go(2)
     string = state.string
     with pytest.raises(
@@ -179,7 +183,7 @@ def test_force_refuses_what_is_no_choice(wrong):
 def test_a_forced_choice_counts_in_what_follows():
     """The distributions after it are those given the forced token, before it they stay."""
     controller = taught(SMALL, 8)
-    state = Stepping(controller)
+    state = StepperState(controller)
     state.go(4)
     before = state.log_distribution
     state.force(1 - state.token)
@@ -192,7 +196,7 @@ def test_a_forced_choice_counts_in_what_follows():
 
 def test_refresh_reads_what_the_controller_has_learned():
     controller = taught(SMALL, 1)
-    state = Stepping(controller)
+    state = StepperState(controller)
     string, before = state.string, state.log_distribution
     teach(controller, 5)
     assert state.learned_since == 5
@@ -209,7 +213,7 @@ def test_refresh_reads_what_the_controller_has_learned():
 
 def test_temperature_flattens_and_sharpens_the_same_string():
     controller = taught(SMALL, 8)
-    state = Stepping(controller)
+    state = StepperState(controller)
     state.go(19)
     string, at_one = state.string, state.numbers.mean_entropy
     state.heat(10)
@@ -230,7 +234,7 @@ def test_temperature_flattens_and_sharpens_the_same_string():
 
 def test_a_policy_that_is_broken_is_refused_and_the_old_one_stays():
     controller = taught()
-    state = Stepping(controller)
+    state = StepperState(controller)
     before = state.log_distribution
     with torch.no_grad():
         controller.policy.head_bias[3] = math.nan
@@ -239,11 +243,11 @@ def test_a_policy_that_is_broken_is_refused_and_the_old_one_stays():
     assert state.log_distribution is before
     state.resample()
     with pytest.raises(WorkbenchError, match="weights are not finite"):
-        Stepping(controller)
+        StepperState(controller)
 
 
 @pytest.mark.parametrize("kind", [RandomSearch, RegularizedEvolution])
-@pytest.mark.parametrize("face", [Stepping, ControllerStepper])
+@pytest.mark.parametrize("face", [StepperState, ControllerStepper])
 def test_a_controller_without_a_policy_is_refused(kind, face):
     with pytest.raises(
         WorkbenchError, match=rf"{kind.__name__} has no policy .*PPO or a Reinforce"
@@ -256,16 +260,16 @@ def test_what_is_no_controller_is_refused():
         controller = Reinforce(SMALL)
 
     with pytest.raises(WorkbenchError, match=r"got .*Search.*pass its \.controller"):
-        Stepping(Search())
+        StepperState(Search())
     with pytest.raises(WorkbenchError, match=r"takes a controller, .*; got <class"):
-        Stepping(PPO)
+        StepperState(PPO)
     for seed in (-1, 0.5, "a", True):
         with pytest.raises(SettingsError, match="seed must be a whole number"):
-            Stepping(Reinforce(SMALL), seed)
+            StepperState(Reinforce(SMALL), seed)
 
 
 def test_reinforce_steps_too():
-    state = Stepping(Reinforce(SMALL))
+    state = StepperState(Reinforce(SMALL))
     state.go(19)
     assert isinstance(state.genotype, Genotype)
 
@@ -280,7 +284,7 @@ def set_to(state, tokens):
 
 
 def test_blocks_are_drawn_as_they_become_complete():
-    state = Stepping(taught())
+    state = StepperState(taught())
     for step in range(20):
         state.go(step)
         complete = (step + 1) // 5
@@ -299,7 +303,7 @@ def test_blocks_are_drawn_as_they_become_complete():
 
 
 def test_one_cell_serves_as_both_in_a_tied_space():
-    state = Stepping(taught(TIED))
+    state = StepperState(taught(TIED))
     state.go(4)
     ((caption, cell),) = state.pictures()
     assert caption == "the cell, both normal and reduction: 1 of 2 blocks"
@@ -310,7 +314,7 @@ def test_one_cell_serves_as_both_in_a_tied_space():
 
 
 def test_a_block_in_progress_in_words():
-    state = Stepping(taught())
+    state = StepperState(taught())
     set_to(state, [0, 1, 1, 2, 0, 1, 2, 0, 1, 1])
     told = []
     for step in range(10):
@@ -331,7 +335,7 @@ def test_a_block_in_progress_in_words():
 
 
 def test_a_graph_is_told_in_words_and_drawn_at_the_end():
-    state = Stepping(taught(GRAPH))
+    state = StepperState(taught(GRAPH))
     set_to(state, [3, "gcn", "gat", "skip", "fc"])  # the wiring 0012
     assert isinstance(state.genotype, GraphArchitecture)
     assert state.pictures() == [("the architecture", state.genotype)]

@@ -11,18 +11,18 @@ from typing import Any
 import numpy
 from matplotlib.figure import Figure
 
-from .. import plots, recordings
-from ..controllers import Controller
-from ..drawing import draw
-from ..errors import SettingsError, StoreError, WorkbenchError, listed
-from ..genotype import Genotype
-from ..plots.decisions import draw_policy, policy_rows
-from ..plots.style import INK, SMALL
-from ..search import Search, Trial
-from ..search.recording import Recording, Step
-from ..search.reenacting import TOLERANCE
+from ... import plots, recordings
+from ...controllers import Controller
+from ...drawing import draw
+from ...errors import SettingsError, StoreError, WorkbenchError, listed
+from ...genotype import Genotype
+from ...plots.decisions import draw_policy, policy_rows
+from ...plots.style import INK, SMALL
+from ...search import Search, Trial
+from ...search.recording import Recording, Step
+from ...search.reenacting import TOLERANCE
+from ..common import escaped
 from .heatmap import HeatMap
-from .look import escaped
 
 #: Drawings kept; graphviz takes about ten milliseconds for one.
 DRAWINGS = 1024
@@ -30,7 +30,7 @@ DRAWINGS = 1024
 CURVE = (8.0, 2.5)  # inches
 
 
-class Replay:
+class ReplayState:
     """A recording, and a step of it: from 1 to the number of trials, 0 if there are none.
 
     Args:

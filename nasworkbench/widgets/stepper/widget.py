@@ -1,6 +1,6 @@
 """ControllerStepper: watch a controller make its decisions, one after another.
 
-A thin face on :class:`~nasworkbench.widgets.stepping.Stepping`. The bars are an HTML table: they
+A thin face on :class:`~nasworkbench.widgets.stepper.state.StepperState`. The bars are an HTML table: they
 follow a step at once, take the notebook's colours, and a screen reader reads them.
 """
 
@@ -13,16 +13,16 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
-from ..controllers.policy_gradient import PolicyGradient
-from ..drawing import draw
-from ..errors import WorkbenchError
-from ..plots import figure
-from ..plots.decisions import decision_rows, draw_decision, draw_policy, option_names, policy_rows
-from ..spaces import CellSpace
-from ..spaces.base import Tokens
-from .look import StandIn, escaped, picture, say, sheet, text
-from .stepper_html import STYLE, bars, image, numbers
-from .stepping import COLDEST, HOTTEST, Stepping
+from ...controllers.policy_gradient import PolicyGradient
+from ...drawing import draw
+from ...errors import WorkbenchError
+from ...plots import figure
+from ...plots.decisions import decision_rows, draw_decision, draw_policy, option_names, policy_rows
+from ...spaces import CellSpace
+from ...spaces.base import Tokens
+from ..common import StandIn, escaped, picture, say, sheet, text
+from .html import STYLE, bars, image, numbers
+from .state import COLDEST, HOTTEST, StepperState
 
 #: Pictures of cells that are kept, so that going back and forward draws none twice.
 KEPT = 200
@@ -41,7 +41,7 @@ class ControllerStepper(StandIn, ipywidgets.VBox):
         seed: of the stepper's own draws.
 
     Attributes:
-        state: the :class:`~nasworkbench.widgets.stepping.Stepping` behind the widget.
+        state: the :class:`~nasworkbench.widgets.stepper.state.StepperState` behind the widget.
 
     Raises:
         WorkbenchError: a controller without a policy (random search, evolution).
@@ -51,7 +51,7 @@ class ControllerStepper(StandIn, ipywidgets.VBox):
     _parts: tuple[ipywidgets.Widget, ...] = ()  # none yet where a controller was refused
 
     def __init__(self, controller: PolicyGradient, seed: int = 0) -> None:
-        self.state = Stepping(controller, seed)
+        self.state = StepperState(controller, seed)
         self._lock = threading.RLock()  # callbacks may come in any thread
         self._pictures: dict[str, str] = {}
         self._mapped: Any = None  # the probabilities that the map of all decisions shows
@@ -73,7 +73,7 @@ class ControllerStepper(StandIn, ipywidgets.VBox):
         """What the tokens decode to; None before the last decision."""
         return self.state.genotype
 
-    # --- what the buttons do, from Python; errors as in Stepping --------------------------------
+    # --- what the buttons do, from Python; errors as in StepperState --------------------------------
 
     def go(self, step: int) -> None:
         """Show a decision, by its number from 0."""

@@ -17,19 +17,19 @@ from typing import Any
 import anywidget
 import traitlets
 
-from .. import dialects, zoo
-from ..drawing import Drawing, draw
-from ..drawing.dot import THEMES
-from ..errors import TableError, WorkbenchError
-from ..genotype import Genotype
-from ..spaces import CellSpace
-from ..tables import Table
+from ... import dialects, zoo
+from ...drawing import Drawing, draw
+from ...drawing.dot import THEMES
+from ...errors import TableError, WorkbenchError
+from ...genotype import Genotype
+from ...spaces import CellSpace
+from ...tables import Table
+from ..common import StandIn
+from ..pasting import READERS
 from .diagram import diagram
-from .editing import Editing
-from .look import StandIn
 from .messages import HARMLESS, checked_message, checked_sizes
-from .pasting import READERS
-from .tryout import Training, costs, measured
+from .state import EditorState
+from .training import Training, costs, measured
 
 _HERE = Path(__file__).parent
 
@@ -115,7 +115,7 @@ class CellEditor(StandIn, anywidget.AnyWidget):
             raise TableError(
                 f'table must be a Table, such as tables.load("cells"), got {table!r:.80}'
             )
-        self.state = Editing(genotype_or_space)
+        self.state = EditorState(genotype_or_space)
         self.table = table
         self.sizes = checked_sizes(cells, filters, image_size)
         self.trial = Training(evaluator, self._show_training)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas
 
-from ..controllers import PolicyGradient
-from ..errors import SettingsError, WorkbenchError
-from ..executors import Executor
-from ..progress import duration
-from ..search import Search, Store
+from ...controllers import PolicyGradient
+from ...errors import SettingsError, WorkbenchError
+from ...executors import Executor
+from ...progress import duration
+from ...search import Search, Store
 
 COLUMNS = (
     "number", "tokens", "key", "status", "reward", "place", "cached", "cause", "parameters",
@@ -75,7 +75,7 @@ class Rows:
         return frame.astype({"cached": bool, "reward": float})
 
 
-class Watch:
+class DashboardState:
     """A search as it is to be shown; :meth:`look` brings it up to date.
 
     Args:

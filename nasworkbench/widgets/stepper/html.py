@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..plots.decisions import axis_top
-from ..plots.style import BLUE, SKY
-from .look import escaped
-from .stepping import Stepping
+from ...plots.decisions import axis_top
+from ...plots.style import BLUE, SKY
+from ..common import escaped
+from .state import StepperState
 
 #: Bars in two blues of the figures; all text in the notebook's own colours.
 STYLE = f"""
@@ -46,7 +46,7 @@ def bars(rows: Any) -> str:
     return f'{table}<div class="nwb-faint">{foot}</div>'
 
 
-def numbers(state: Stepping) -> str:
+def numbers(state: StepperState) -> str:
     """log P and entropy, of this decision and so far, beside those of an even controller."""
     n = state.numbers
     told = [

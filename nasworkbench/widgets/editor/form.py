@@ -8,10 +8,10 @@ from typing import Any
 
 import ipywidgets
 
-from ..drawing import Drawing, draw
-from ..errors import WorkbenchError
-from .editing import ROLES
-from .look import StandIn, escaped, picture, say, sheet, text
+from ...drawing import Drawing, draw
+from ...errors import WorkbenchError
+from ..common import StandIn, escaped, picture, say, sheet, text
+from .state import ROLES
 
 _WIDE = ipywidgets.Layout(width="max-content")
 

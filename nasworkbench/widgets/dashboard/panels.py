@@ -1,5 +1,5 @@
 """What the dashboard's tabs show of a watched search: pictures, each with the same in words, and
-tables as HTML. Functions of a :class:`Watch`, without widgets. :class:`Pace` says how often."""
+tables as HTML. Functions of a :class:`DashboardState`, without widgets. :class:`Pace` says how often."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import pandas
 from matplotlib.figure import Figure
 
-from .. import plots
-from ..drawing import draw
-from ..errors import WorkbenchError
-from ..plots.rewards import WINDOW
-from ..tables import TableEvaluator
-from .look import escaped
-from .watching import Watch
+from ... import plots
+from ...drawing import draw
+from ...errors import WorkbenchError
+from ...plots.rewards import WINDOW
+from ...tables import TableEvaluator
+from ..common import escaped
+from .state import DashboardState
 
 #: Windows in the figure of the operations; with about so many there is room for numbers in it.
 WINDOWS = 12
@@ -29,7 +29,7 @@ DPI = 100  #: of a picture; a finer one takes half as long again
 Picture = tuple[bytes | None, str]  #: PNG, and what it says
 
 
-def rewards(watch: Watch) -> Picture:
+def rewards(watch: DashboardState) -> Picture:
     """Rewards, best so far and running mean, beside the baseline's."""
     made, ax = plots.figure()
     mine, theirs = _draw_rewards(watch, ax)
@@ -42,7 +42,9 @@ def rewards(watch: Watch) -> Picture:
     return plots.png(made, DPI), " ".join(words)
 
 
-def _draw_rewards(watch: Watch, ax: Any) -> tuple[pandas.DataFrame, pandas.DataFrame | None]:
+def _draw_rewards(
+    watch: DashboardState, ax: Any
+) -> tuple[pandas.DataFrame, pandas.DataFrame | None]:
     mine, theirs = plots.reward_rows(watch.mine.frame()), None
     if watch.theirs is not None:
         watch.theirs.read()
@@ -56,7 +58,7 @@ def _draw_rewards(watch: Watch, ax: Any) -> tuple[pandas.DataFrame, pandas.DataF
     return mine, theirs
 
 
-def controller(watch: Watch) -> Picture:
+def controller(watch: DashboardState) -> Picture:
     """Entropy, clip fraction and reward by update; no picture of a controller that makes none."""
     if not watch.learns:
         return None, f"{watch.name} makes no updates: it has no entropy and clips nothing."
@@ -71,13 +73,13 @@ def controller(watch: Watch) -> Picture:
     return plots.png(made, DPI), f"{said}{': ' if words else ''}{', '.join(words)}."
 
 
-def _draw_updates(watch: Watch, axes: Any) -> None:
+def _draw_updates(watch: DashboardState, axes: Any) -> None:
     decisions = getattr(watch.search.space, "decisions", ())
     even = plots.even_entropy(decision.choices for decision in decisions) if decisions else None
     plots.draw_updates(plots.update_rows(watch.updates), axes, even)
 
 
-def operations(watch: Watch) -> Picture:
+def operations(watch: DashboardState) -> Picture:
     """Shares of the operations among the proposals, both cells together, of a ``CellSpace``."""
     made, ax = plots.figure()
     window = max(10, -(-watch.done // WINDOWS))
@@ -95,7 +97,7 @@ def operations(watch: Watch) -> Picture:
     return plots.png(made, DPI), said
 
 
-def cell(watch: Watch) -> Picture:
+def cell(watch: DashboardState) -> Picture:
     """The genotype with the highest reward; no picture before a trial has succeeded, or of a
     genotype that cannot be drawn."""
     best = watch.best
@@ -111,7 +113,7 @@ def cell(watch: Watch) -> Picture:
         return None, f"{words} No drawing: {error}"
 
 
-def summary(watch: Watch) -> Figure:
+def summary(watch: DashboardState) -> Figure:
     """Rewards, and below them what the controller's updates measured."""
     if not watch.learns:
         made, ax = plots.figure()
@@ -126,7 +128,7 @@ def summary(watch: Watch) -> Figure:
     return made
 
 
-def workers(watch: Watch) -> str:
+def workers(watch: DashboardState) -> str:
     """The workers' table."""
     rows = watch.workers()
     if not rows:
@@ -134,7 +136,7 @@ def workers(watch: Watch) -> str:
     return _table(("worker", "doing", "since"), rows)
 
 
-def failures(watch: Watch) -> str:
+def failures(watch: DashboardState) -> str:
     """How many trials failed and of what, and the causes of the last ones."""
     if not watch.failures:
         return "No trial has failed."

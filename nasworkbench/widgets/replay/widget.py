@@ -15,13 +15,13 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
-from .. import plots
-from ..controllers import Controller
-from ..errors import WorkbenchError
-from ..plots.style import VERMILLION
-from ..search import Search, Trial
-from .look import StandIn, escaped, say, sheet, text
-from .replaying import CURVE, Replay
+from ... import plots
+from ...controllers import Controller
+from ...errors import WorkbenchError
+from ...plots.style import VERMILLION
+from ...search import Search, Trial
+from ..common import StandIn, escaped, say, sheet, text
+from .state import CURVE, ReplayState
 
 SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
 FILL = f"width:100%;display:block;aspect-ratio:{CURVE[0]}/{CURVE[1]}"
@@ -29,7 +29,7 @@ PACE = 250  # milliseconds a step while it plays
 
 
 class SearchReplay(StandIn, ipywidgets.VBox):
-    """Replay a recorded search, trial by trial in the order in which they ended.
+    """ReplayState a recorded search, trial by trial in the order in which they ended.
 
     Args:
         source: a run folder, the name of a shipped recording (``nasworkbench.recordings.names()``),
@@ -38,7 +38,7 @@ class SearchReplay(StandIn, ipywidgets.VBox):
         space: for a search of your own space class.
 
     Attributes:
-        state: the :class:`Replay` behind it; ``state.recording`` has all numbers.
+        state: the :class:`ReplayState` behind it; ``state.recording`` has all numbers.
 
     Raises:
         StoreError: no such folder or recording, a damaged one, or a class of your own that was not
@@ -52,7 +52,7 @@ class SearchReplay(StandIn, ipywidgets.VBox):
         controller: Controller | None = None,
         space: Any = None,
     ) -> None:
-        self.state = Replay(source, controller, space)
+        self.state = ReplayState(source, controller, space)
         self._lock = threading.RLock()  # callbacks may come in several threads
         last = len(self.state)
         limits = {"min": min(1, last), "max": last, "value": self.state.step}

@@ -16,16 +16,16 @@ from typing import Any
 import numpy
 import torch
 
-from ..checks import number, whole
-from ..controllers.base import Controller
-from ..controllers.policy import one_thread
-from ..controllers.policy_gradient import PolicyGradient
-from ..errors import SpaceError, WorkbenchError, listed
-from ..genotype import Cell
-from ..plots.decisions import option_names
-from ..spaces import CellSpace, GraphSpace
-from ..spaces.base import Decision, Space, Tokens
-from ..spaces.graph_space import WIRINGS
+from ...checks import number, whole
+from ...controllers.base import Controller
+from ...controllers.policy import one_thread
+from ...controllers.policy_gradient import PolicyGradient
+from ...errors import SpaceError, WorkbenchError, listed
+from ...genotype import Cell
+from ...plots.decisions import option_names
+from ...spaces import CellSpace, GraphSpace
+from ...spaces.base import Decision, Space, Tokens
+from ...spaces.graph_space import WIRINGS
 
 #: Colder or hotter than this a policy is a maximum, or a die (this project's choice).
 COLDEST, HOTTEST = 0.01, 10.0
@@ -49,7 +49,7 @@ class Numbers:
     even_mean_entropy: float
 
 
-class Stepping:
+class StepperState:
     """One string of tokens, and where in it we stand.
 
     The string is drawn to its end at once, and :attr:`step` says how much of it is shown: going

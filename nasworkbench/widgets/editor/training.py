@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from ..errors import WorkbenchError
-from ..genotype import Genotype
-from ..networks import CellNetwork, profile
-from ..tables import Table
-from ..training import Evaluation
-from ..training.evaluator import Task
-from ..training.loop import VALIDATION_BATCHES
+from ...errors import WorkbenchError
+from ...genotype import Genotype
+from ...networks import CellNetwork, profile
+from ...tables import Table
+from ...training import Evaluation
+from ...training.evaluator import Task
+from ...training.loop import VALIDATION_BATCHES
 
 #: The widget is told of a training's progress at most so often, in seconds.
 TELL_EVERY = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import SettingsError, WorkbenchError, listed
+from ...errors import SettingsError, WorkbenchError, listed
 
 #: What a message may ask for -> the arguments that come with it, and their type.
 ACTIONS: dict[str, dict[str, type]] = {

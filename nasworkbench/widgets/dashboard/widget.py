@@ -19,14 +19,14 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
-from ..controllers.base import whole
-from ..executors import Executor
-from ..search import Search
-from ..spaces import CellSpace
+from ...checks import whole
+from ...executors import Executor
+from ...search import Search
+from ...spaces import CellSpace
+from ..common import StandIn, escaped, say, sheet, text
 from . import panels
-from .look import StandIn, escaped, say, sheet, text
 from .panels import Pace
-from .watching import AT_WORK, SENTENCES, Watch, said
+from .state import AT_WORK, SENTENCES, DashboardState, said
 
 LOOK = 0.2  # seconds between two looks at a search that runs
 REST = 1.0  # at one that does not: another process, or another cell, may go on with it
@@ -62,7 +62,7 @@ class SearchDashboard(StandIn, ipywidgets.VBox):
     ) -> None:
         if trials is not None:
             whole("trials", trials)
-        self._watch = Watch(search, baseline)
+        self._watch = DashboardState(search, baseline)
         self.search, self.executor, self.workers = search, executor, workers
         self._lock = threading.Lock()  # this thread's look and that of _live must not meet
         self._closing, self._wake = threading.Event(), threading.Event()

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy
 
-from .. import zoo
-from ..errors import GenotypeError, WorkbenchError, listed
-from ..genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
-from ..spaces import CellSpace
-from .mutating import mutated
-from .pasting import read_any
+from ... import zoo
+from ...errors import GenotypeError, WorkbenchError, listed
+from ...genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
+from ...spaces import CellSpace
+from ..mutating import mutated
+from ..pasting import read_any
 
 ROLES = ("normal", "reduction")
 
@@ -27,19 +27,19 @@ STEPS_KEPT = 500
 
 
 @dataclass(frozen=True)
-class Moment:
+class Version:
     """What undo brings back: a genotype, and the cells whose output follows from their blocks."""
 
     genotype: Genotype
     automatic: frozenset[str]
 
     @classmethod
-    def of(cls, genotype: Genotype) -> Moment:
+    def of(cls, genotype: Genotype) -> Version:
         automatic = (role for role, cell in genotype.cells if cell.concat == cell.loose_ends)
         return cls(genotype, frozenset(automatic))
 
 
-class Editing:
+class EditorState:
     """A genotype, and all that can be done to it.
 
     Args:
@@ -67,9 +67,9 @@ class Editing:
                 'zoo.get("nasnet-a") gives a genotype'
             )
         self.check(start)
-        self._now = Moment.of(start)
-        self._before: list[Moment] = []
-        self._after: list[Moment] = []
+        self._now = Version.of(start)
+        self._before: list[Version] = []
+        self._after: list[Version] = []
 
     @property
     def genotype(self) -> Genotype:
@@ -131,7 +131,7 @@ class Editing:
     def load(self, genotype: Genotype) -> None:
         """Take another genotype; undo brings the present one back."""
         self.check(genotype)
-        self._step(Moment.of(genotype))
+        self._step(Version.of(genotype))
 
     def load_zoo(self, name: str) -> None:
         """Take a published genotype."""
@@ -284,13 +284,13 @@ class Editing:
         genotype = replace(self.genotype, name=None, **dict.fromkeys(roles, cell))
         self.check(genotype)
         automatic = self.automatic - set(roles) if concat else self.automatic | set(roles)
-        if (moment := Moment(genotype, frozenset(automatic))) != self._now:
-            self._step(moment)
+        if (version := Version(genotype, frozenset(automatic))) != self._now:
+            self._step(version)
 
-    def _step(self, moment: Moment) -> None:
+    def _step(self, version: Version) -> None:
         self._before = [*self._before, self._now][-STEPS_KEPT:]
         self._after.clear()
-        self._now = moment
+        self._now = version
 
 
 def _side(side: str) -> str:

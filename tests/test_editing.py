@@ -1,4 +1,4 @@
-"""EditorState a genotype by hand, without a widget: what is done, what is refused, what is undone."""
+"""Editing a genotype by hand, without a widget: what is done, what is refused, what is undone."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_a_mutation_changes_one_decision(seed, spaced):
     changed = [place for place in range(len(before)) if before[place] != after[place]]
     assert len(changed) == 1
     decision = space.decisions[changed[0]]
-    assert words.startswith(decision.name.replace(" block", " cell, block"))
+    assert words.startswith("mutated: " + decision.name.replace(" block", " cell, block"))
     editing.undo()
     assert space.encode(editing.genotype) == before
 
@@ -276,7 +276,7 @@ def test_any_dialect_is_recognised(name):
         read += 1
     assert read
     editing = EditorState(GENOTYPE)
-    assert editing.paste(genotype.to_json()) == "JSON"
+    assert editing.paste(genotype.to_json()) == "read as JSON"
     assert editing.genotype.name == name
     editing.undo()
     assert editing.genotype is GENOTYPE

@@ -1,13 +1,14 @@
-"""What is to be shown of a search, read from its store piece by piece; no widgets here.
+"""What a dashboard shows of a search, read from its history bit by bit; no widgets here.
 
-A trial is read once, when it has ended: to look again at a search with thousands of trials costs no
-more than at a new one. So whoever watches may look often and hardly slow the search down.
+A trial is read once, when it has ended: to read a search with thousands of trials again costs no
+more than a new one, so that it may be read often and is hardly slowed down. All that is shown at a
+time, in numbers and in pictures, comes from one reading.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,73 +18,73 @@ from ...controllers import PolicyGradient
 from ...errors import SettingsError, WorkbenchError
 from ...executors import Executor
 from ...progress import duration
-from ...search import Search, Store
+from ...search import History, Search, Trial
 
-COLUMNS = (
-    "number", "tokens", "key", "status", "reward", "place", "cached", "cause", "parameters",
-    "genotype",
-)  # fmt: skip
-
-SENTENCES = {
-    "new": "Nothing has run yet. Start runs the search in the background.",
-    "starting": "One moment.",
-    "running": "Running in the background; the notebook stays usable.",
-    "pausing": "Pausing: the trials that run end first.",
-    "paused": "Paused. Resume goes on.",
-    "stopping": "Stopping.",
-    "stopped": "Stopped; nothing is lost. Start goes on.",
-    "finished": "Finished: the number of trials has been reached.",
+#: What each state of a search means, and the buttons that make sense in it.
+STATES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "new": ("Nothing has run yet. Start runs the search in the background.", ("Start",)),
+    "starting": ("One moment.", ("Pause", "Stop")),
+    "running": ("Running in the background; the notebook stays usable.", ("Pause", "Stop")),
+    "pausing": ("Pausing: the trials that run end first.", ("Resume", "Stop")),
+    "paused": ("Paused. Resume goes on.", ("Resume", "Stop")),
+    "stopping": ("Stopping.", ()),
+    "stopped": ("Stopped; nothing is lost. Start goes on.", ("Start",)),
+    "finished": ("Finished: the number of trials has been reached.", ("Start",)),
 }
 
-
-#: The states in which trials may end at any moment.
+#: The states in which trials may end at any time.
 AT_WORK = ("starting", "running", "pausing", "stopping")
 
 
-class Rows:
-    """The finished trials of a store, each of them read once."""
+class Run:
+    """The finished trials of a run folder, each of them read once.
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.rows: list[dict[str, Any]] = []
-        self._seen: set[int] = set()  # numbers from _first on
-        self._first = 0  # all trials before this one have been read
+    Attributes:
+        trials: as :meth:`History.trials`, those read so far.
+        best: the best of them; None before one has succeeded.
 
-    def read(self) -> list[dict[str, Any]]:
-        """The trials that have ended since the last call.
+    Raises:
+        StoreError: the folder holds no search, or is damaged.
+    """
 
-        Raises:
-            StoreError: the file has been damaged meanwhile.
-        """
-        names, found = self.store.frame_rows(self._first)
-        places = [names.index(name) for name in COLUMNS]
-        new = [
-            {name: row[place] for name, place in zip(COLUMNS, places, strict=True)}
-            for row in found
-            if row[0] not in self._seen
-        ]
-        self.rows += new
-        self._seen.update(row["number"] for row in new)
-        while self._first in self._seen:
-            self._seen.remove(self._first)
-            self._first += 1
-        return new
+    def __init__(self, source: Search | str | Path) -> None:
+        given = source if isinstance(source, Search) else None
+        self.history = (
+            History(given.directory, given.space) if given else History(source)  # type: ignore[arg-type]
+        )
+        self.trials = self.history.read()
+        self.best: Trial | None = next(iter(self.history.best()), None)
 
-    def frame(self) -> pandas.DataFrame:
-        """As ``Search.trials()``, with fewer columns."""
-        frame = pandas.DataFrame(list(self.rows), columns=list(COLUMNS))
-        return frame.astype({"cached": bool, "reward": float})
+    def read(self) -> bool:
+        """Read what has ended since; whether there was anything."""
+        new = self.history.read()
+        if new.empty:
+            return False
+        self.trials = pandas.concat([self.trials, new], ignore_index=True) if len(self.trials) else new
+        self.best = next(iter(self.history.best()), None)
+        return True
+
+    @property
+    def failed(self) -> pandas.DataFrame:
+        """The trials without a reward."""
+        return self.trials[self.trials["status"] != "ok"]
 
 
 class DashboardState:
-    """A search as it is to be shown; :meth:`look` brings it up to date.
+    """A search as it is to be shown; :meth:`read` brings it up to date.
 
     Args:
         search: the search.
         baseline: random search to compare with: another search, or its run folder.
 
+    Attributes:
+        run, baseline: what has been read of each; the second is None without a baseline.
+        updates: as :meth:`History.updates`.
+        state: one of :data:`STATES`.
+        goal: number of trials to be reached.
+
     Raises:
-        SettingsError: ``search`` is no search.
+        SettingsError: ``search`` is not a Search.
         StoreError: the baseline's folder holds no search, or is damaged.
     """
 
@@ -94,32 +95,32 @@ class DashboardState:
                 "by Search.resume(directory)"
             )
         self.search = search
-        self.mine = Rows(search.store)
-        self._opened: Store | None = None
-        self.theirs: Rows | None = None
-        if baseline is not None:
-            if not isinstance(baseline, Search):
-                self._opened = Store(baseline)
-            self.theirs = Rows(self._opened or baseline.store)  # type: ignore[union-attr]
+        self.baseline = None if baseline is None else Run(baseline)
+        self.run = Run(search)
         self.updates: list[dict[str, Any]] = []
-        self.state = "new"  #: at the last look: one of :data:`SENTENCES`
-        self.goal = 0
-        self.best: dict[str, Any] | None = None
-        self.failures: list[dict[str, Any]] = []
+        self.state, self.goal = "new", 0
         self._worked = 0.0  # seconds at work since the last start, pauses not counted
-        self._looked = 0.0
+        self._read_at = 0.0
         self._done_before = 0  # trials that had ended at the last start
+        self.read()
+
+    def close(self) -> None:
+        """Close the run folders; the search itself is left alone."""
+        for run in filter(None, (self.run, self.baseline)):
+            run.history.close()
 
     # --- driving ------------------------------------------------------------------------------
 
     def start(self, trials: int, executor: str | Executor, workers: int) -> None:
-        """As :meth:`Search.start`, and refused while a cell runs the search.
+        """As :meth:`Search.start`, and refused while a notebook cell runs the search.
 
         Raises:
             SettingsError: the search runs already, or as for :meth:`Search.start`.
         """
         if self.at_work and not self.search.running:
-            raise SettingsError("a cell is running this search already: wait for it, or press Stop")
+            raise SettingsError(
+                "a notebook cell is running this search: wait for it, or press Stop"
+            )
         self.search.start(trials, executor, workers)
 
     def pause(self) -> None:
@@ -150,7 +151,7 @@ class DashboardState:
         """Whether a loop of this search runs here, or will after a pause."""
         return self.search.running or bool(self.search.activity)
 
-    def look(self, now: float | None = None) -> bool:
+    def read(self, now: float | None = None) -> bool:
         """Read what is new; whether there was anything.
 
         Args:
@@ -160,25 +161,21 @@ class DashboardState:
             StoreError: the file has been damaged meanwhile.
         """
         now = time.monotonic() if now is None else now
-        busy = self._busy()  # asked first: what had ended by then is read below
-        self._clock(now)
-        new = self.mine.read()
-        for row in new:
-            if row["status"] != "ok":
-                self.failures.append(row)
-            elif not row["cached"] and self._better(row):
-                self.best = row
-        last = self.updates[-1]["update"] if self.updates else 0
-        updates = self.search.store.updates(last)
+        state = self._state_at_work()  # asked first: what had ended by then is read below
+        self._count_seconds(now)
+        new = self.run.read()
+        updates = self.run.history.updates(len(self.updates))
         self.updates += updates
-        self.goal = self.search.store.meta("goal", 0)
-        if not busy:
+        if self.baseline is not None:
+            self.baseline.read()
+        self.goal = self.run.history.meta("goal", 0)
+        if not state:
             rest = "finished" if self.done >= self.goal else "stopped"
-            busy = rest if self.done or self.goal else "new"
-        self.state = busy
-        return bool(new or updates)
+            state = rest if self.done or self.goal else "new"
+        self.state = state
+        return new or bool(updates)
 
-    def _busy(self) -> str:
+    def _state_at_work(self) -> str:
         """The state of a search that is at work here; else nothing."""
         search, workers = self.search, self.search.activity
         if not self.at_work:
@@ -189,39 +186,24 @@ class DashboardState:
             return "pausing" if any(workers) else "paused"
         return "running" if workers else "starting"
 
-    def _clock(self, now: float) -> None:
+    def _count_seconds(self, now: float) -> None:
         if self.state in AT_WORK:
-            self._worked += now - self._looked
+            self._worked += now - self._read_at
         elif self.state != "paused":  # if it is at work now, it has been started since
             self._worked, self._done_before = 0.0, self.done
-        self._looked = now
+        self._read_at = now
 
-    def _better(self, row: dict[str, Any]) -> bool:
-        """As :meth:`Search.best` orders: the higher reward, then the earlier proposal."""
-        best = self.best
-        return best is None or (-row["reward"], row["number"]) < (-best["reward"], best["number"])
-
-    def close(self) -> None:
-        """Close what was opened here; the search itself is left alone."""
-        if self._opened is not None:
-            self._opened.close()
-
-    @property
-    def name(self) -> str:
-        """The controller's."""
-        return type(self.search.controller).__name__
+    # --- numbers ------------------------------------------------------------------------------
 
     @property
     def learns(self) -> bool:
         """Whether the controller makes updates that can be drawn."""
         return isinstance(self.search.controller, PolicyGradient) or bool(self.updates)
 
-    # --- numbers ------------------------------------------------------------------------------
-
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return len(self.mine.rows)
+        return len(self.run.trials)
 
     @property
     def left(self) -> int:
@@ -241,33 +223,59 @@ class DashboardState:
             seconds = 60 * self.left / self.rate
             parts.append(f"{self.rate:,.{0 if self.rate >= 10 else 1}f} a minute")
             parts.append(f"{f'{seconds:.0f} s' if seconds < 100 else duration(seconds)} left")
-        if self.best is not None:
-            parts.append(f"best reward {self.best['reward']:.4f}")
-        if self.failures:
-            parts.append(f"{len(self.failures):,} failed")
+        if self.run.best is not None:
+            parts.append(f"best reward {self.run.best.reward:.4f}")
+        if len(self.run.failed):
+            parts.append(f"{len(self.run.failed):,} failed")
         return " · ".join(parts)
 
     def workers(self, now: float | None = None) -> list[tuple[str, str, str]]:
         """``(worker, trial, since)`` of each worker of a running search, in words."""
         now = time.time() if now is None else now
         return [
-            (str(place), "idle", "")
+            (str(number), "idle", "")
             if work is None
             else (
-                str(place),
+                str(number),
                 f"trial {work.number}, genotype {work.key}",
                 f"{time.strftime('%H:%M:%S', time.localtime(work.since))}, "
                 f"for {max(0.0, now - work.since):.0f} s",
             )
-            for place, work in enumerate(self.search.activity)
+            for number, work in enumerate(self.search.activity)
         ]
 
-    def failure_counts(self) -> list[tuple[str, int]]:
-        """Statuses of failed trials and how many there are of each, the most frequent first."""
-        return Counter(row["status"] for row in self.failures).most_common()
+
+class Pace:
+    """When the next picture may be drawn: pictures take a share of the time, and no more.
+
+    A picture takes the interpreter a tenth of a second or more, and the search waits meanwhile. The
+    first ones are lent, so that a search of a few seconds is seen as well.
+
+    Args:
+        share: of the time that pictures may take.
+        loan: seconds that may be spent at once.
+        clock: seconds, only going forward.
+    """
+
+    def __init__(
+        self, share: float, loan: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.share, self.loan, self.clock = share, loan, clock
+        self._credit, self._then = loan, clock()
+
+    def due(self) -> bool:
+        """Whether a picture may be drawn now."""
+        now = self.clock()
+        self._credit = min(self.loan, self._credit + self.share * (now - self._then))
+        self._then = now
+        return self._credit > 0
+
+    def spent(self, seconds: float) -> None:
+        """Take what a picture took from the credit."""
+        self._credit -= seconds
 
 
-def said(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """What a user is told of an exception: the library's own message, or the kind and the text."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {text}"
+    words = " ".join(str(error).split())
+    return words if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {words}"

@@ -26,7 +26,7 @@ _HOMES = {
     "training": ("Evaluation", "Recipe", "TrainingEvaluator", "evaluate", "train"),
     "tables": ("TableEvaluator",),
     "comparison": ("compare",),
-    "search": ("Search",),
+    "search": ("History", "Search"),
     "widgets": ("CellEditor", "ControllerStepper", "SearchDashboard", "SearchReplay"),
 }
 _MODULES = ("data", "dialects", "plots", "recordings", "report", "tables", "tiers", "zoo")

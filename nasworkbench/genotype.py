@@ -1,24 +1,26 @@
-"""The genotype: what a controller designs, and the one thing that crosses the whole house.
+"""Architectures: what a controller designs. A genotype is the one that is made of two cells.
 
 A *cell* reads a few hidden states (two in NASNet: 0 = h[i-1], the older input, 1 = h[i], the newer
 one) and appends one hidden state per *block*. A block applies one operation to each of two earlier
 states and combines the results. The cell's output is the concatenation of some states: unless said
 otherwise, of the blocks that no other block reads (NASNet paper, section 3).
 
-Everything here is frozen and checked in construction, and knows nothing of torch.
+Everything here is frozen, checked when it is made, and knows nothing of torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .canonical import canonical_form
+from .checks import choice, whole
 from .errors import GenotypeError, listed
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
@@ -53,6 +55,29 @@ COMBINATIONS = ("add", "concat")
 FORMAT = "nasworkbench.genotype/1"
 
 
+class Architecture(Protocol):
+    """What every part of the library may ask of an architecture, whatever space it is from."""
+
+    @property
+    def key(self) -> str:
+        """Equal for architectures that compute the same."""
+
+    def to_json(self) -> str:
+        """One line of JSON with a ``format`` field; :func:`from_text` reads it back."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """How it shows itself in a notebook; :class:`Drawable` does it by ``drawing.draw``."""
+
+
+class Drawable:
+    """Shows itself in a notebook as the picture that :func:`nasworkbench.drawing.draw` makes."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from .drawing import draw  # the one import of a higher layer
+
+        return draw(self)._repr_mimebundle_(include, exclude)
+
+
 @dataclass(frozen=True)
 class Block:
     """Two hidden states, an operation for each, and how the results are combined.
@@ -70,20 +95,14 @@ class Block:
 
     def __post_init__(self) -> None:
         for side, state, operation in self.sides:
-            if not isinstance(state, int) or isinstance(state, bool) or state < 0:
-                raise GenotypeError(
-                    f"{side} input: a hidden state is a whole number from 0, got {state!r}"
-                )
+            state = whole(f"{side} input: the hidden state", state, 0, error=GenotypeError)
+            object.__setattr__(self, side, state)
             if operation not in OPERATIONS:
                 raise GenotypeError(
-                    f"{side} input: unknown operation {operation!r}; the operations are "
+                    f"{side} input: unknown operation {operation!r:.80}; the operations are "
                     f"{listed(OPERATIONS)}"
                 )
-        if self.combine not in COMBINATIONS:
-            raise GenotypeError(
-                f"unknown combination {self.combine!r}; a block's results are combined by "
-                f"{' or '.join(COMBINATIONS)}"
-            )
+        choice("the combination", self.combine, COMBINATIONS, GenotypeError)
 
     @property
     def sides(self) -> tuple[tuple[str, int, str], tuple[str, int, str]]:
@@ -97,7 +116,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Drawable):
     """Blocks in order, and the hidden states whose concatenation is the cell's output.
 
     Args:
@@ -116,14 +135,13 @@ class Cell:
     inputs: int = 2
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, int) or isinstance(self.inputs, bool) or self.inputs < 1:
-            raise GenotypeError(f"a cell has at least one input, got inputs={self.inputs!r}")
+        object.__setattr__(self, "inputs", whole("inputs", self.inputs, error=GenotypeError))
         blocks = tuple(self.blocks) if isinstance(self.blocks, Iterable) else ()
         if not blocks:
             raise GenotypeError("a cell needs at least one block, got none")
         for number, block in enumerate(blocks):
             if not isinstance(block, Block):
-                raise GenotypeError(f"block {number} is no Block but {block!r}")
+                raise GenotypeError(f"block {number} must be a Block, got {block!r:.80}")
             for side, state, _ in block.sides:
                 if state >= self.inputs + number:
                     raise GenotypeError(
@@ -137,21 +155,14 @@ class Cell:
         if self.concat is None:
             return self.loose_ends
         states = tuple(self.concat) if isinstance(self.concat, Iterable) else (self.concat,)
+        last = self.state_count - 1
         for state in states:
-            if (
-                not isinstance(state, int)
-                or isinstance(state, bool)
-                or not 0 <= state < self.state_count
-            ):
-                raise GenotypeError(
-                    f"concat: hidden state {state!r} is out of range; this cell has the states "
-                    f"0 to {self.state_count - 1}"
-                )
+            whole("concat: a hidden state", state, 0, last, GenotypeError)
         if not states or len(set(states)) != len(states):
             raise GenotypeError(
-                f"concat: needs one or more different hidden states, got {list(states)}"
+                f"concat must be one or more different hidden states, got {list(states)}"
             )
-        return tuple(sorted(states))
+        return tuple(sorted(map(int, states)))
 
     @property
     def state_count(self) -> int:
@@ -195,16 +206,7 @@ class Cell:
         """A JSON-ready dict."""
         return {
             "inputs": self.inputs,
-            "blocks": [
-                {
-                    "left": b.left,
-                    "left_op": b.left_op,
-                    "right": b.right,
-                    "right_op": b.right_op,
-                    "combine": b.combine,
-                }
-                for b in self.blocks
-            ],
+            "blocks": [dict(vars(block)) for block in self.blocks],
             "concat": list(self.concat),
         }
 
@@ -215,7 +217,7 @@ class Cell:
         Raises:
             GenotypeError: a missing or unknown field, or a cell that cannot exist.
         """
-        fields = _fields(record, "a cell", {"blocks"}, {"concat", "inputs"})
+        fields = fields_of(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
             raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
         if not isinstance(fields.get("concat"), list | None):
@@ -223,11 +225,9 @@ class Cell:
         blocks = []
         for number, entry in enumerate(fields["blocks"]):
             required = {"left", "left_op", "right", "right_op"}
-            arguments = _fields(entry, f"block {number}", required, {"combine"})
-            try:
+            arguments = fields_of(entry, f"block {number}", required, {"combine"})
+            with _errors_in(f"block {number}, "):
                 blocks.append(Block(**arguments))
-            except GenotypeError as error:
-                raise GenotypeError(f"block {number}, {error}") from None
         return cls(tuple(blocks), fields.get("concat"), fields.get("inputs", 2))  # type: ignore[arg-type]
 
     def __str__(self) -> str:
@@ -239,14 +239,9 @@ class Cell:
         lines.append("  output  = " + ", ".join(self.state_name(s) for s in self.concat))
         return "\n".join(lines)
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        from .drawing import draw  # the one import upwards: a cell shows itself as a picture
-
-        return draw(self)._repr_mimebundle_(include, exclude)
-
 
 @dataclass(frozen=True)
-class Genotype:
+class Genotype(Drawable):
     """A normal cell (stride 1) and a reduction cell (stride 2); the name does not count in ``==``.
 
     Raises:
@@ -260,14 +255,14 @@ class Genotype:
     def __post_init__(self) -> None:
         for role, cell in self.cells:
             if not isinstance(cell, Cell):
-                raise GenotypeError(f"the {role} cell is no Cell but {cell!r}")
+                raise GenotypeError(f"the {role} cell must be a Cell, got {cell!r:.80}")
         if self.normal.inputs != self.reduction.inputs:
             raise GenotypeError(
                 f"the normal cell takes {self.normal.inputs} inputs and the reduction cell "
                 f"{self.reduction.inputs}; both must take the same number"
             )
         if self.name is not None and not isinstance(self.name, str):
-            raise GenotypeError(f"a genotype's name is text, got {self.name!r}")
+            raise GenotypeError(f"a genotype's name must be text or None, got {self.name!r:.80}")
 
     @property
     def cells(self) -> tuple[tuple[str, Cell], tuple[str, Cell]]:
@@ -303,20 +298,24 @@ class Genotype:
             GenotypeError: not JSON, not a genotype, or one that cannot exist; the message names
                 the cell, the block and the side.
         """
-        try:
-            record = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
-        fields = _fields(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
-        if fields["format"] != FORMAT:
-            raise GenotypeError(f"'format' must be {FORMAT!r}, got {fields['format']!r}")
+        genotype = from_text(text)
+        if not isinstance(genotype, cls):
+            raise GenotypeError(f"this is a {type(genotype).__name__}, not a genotype of two cells")
+        return genotype
+
+    @classmethod
+    def from_dict(cls, record: object) -> Genotype:
+        """The genotype that a parsed JSON text describes.
+
+        Raises:
+            GenotypeError: as :meth:`from_json`.
+        """
+        fields = fields_of(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
         cells = {}
         for role in ("normal", "reduction"):
-            try:
+            with _errors_in(f"{role} cell, "):
                 cells[role] = Cell.from_dict(fields[role])
-            except GenotypeError as error:
-                raise GenotypeError(f"{role} cell, {error}") from None
-        return cls(cells["normal"], cells["reduction"], fields.get("name"))
+        return cls(**cells, name=fields.get("name"))
 
     def save(self, path: str | Path) -> Path:
         """Write the genotype as a JSON file and return the path."""
@@ -335,33 +334,67 @@ class Genotype:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise GenotypeError(f"cannot read a genotype from {path}: {error}") from None
-        try:
+        with _errors_in(f"{path}: "):
             return cls.from_json(text)
-        except GenotypeError as error:
-            raise GenotypeError(f"{path}: {error}") from None
 
     def __str__(self) -> str:
         title = f"Genotype {self.name}" if self.name else "Genotype"
         return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        from .drawing import draw  # as in Cell
 
-        return draw(self)._repr_mimebundle_(include, exclude)
+#: What makes an architecture of its parsed JSON, by the field ``format``. A package that brings
+#: another kind of architecture adds its own when it is imported.
+FORMATS: dict[str, Callable[[dict[str, Any]], Architecture]] = {FORMAT: Genotype.from_dict}
 
 
-def _fields(record: object, what: str, required: set[str], optional: set[str]) -> dict[str, Any]:
-    """The record as a dict, if it has exactly the fields it should have."""
-    if not isinstance(record, Mapping):
+def from_text(text: str) -> Architecture:
+    """The architecture, of whatever kind, that its ``to_json`` wrote.
+
+    Raises:
+        GenotypeError: not JSON, an unknown format, or an architecture that cannot exist.
+    """
+    try:
+        record = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
+    found = record.get("format") if isinstance(record, dict) else None
+    if not isinstance(found, str) or found not in FORMATS:
+        raise GenotypeError(
+            "an architecture is a JSON object whose field 'format' must be one of "
+            f"{listed(FORMATS)}, got {str(record)[:60]!r}"
+        )
+    return FORMATS[found](record)
+
+
+def fields_of(
+    record: object, what: str, required: Set[str], optional: Set[str] = frozenset()
+) -> dict[str, Any]:
+    """The record, if it is a dict with exactly the fields that it should have.
+
+    Args:
+        record: part of a parsed JSON text.
+        what: how messages call it, e.g. ``a genotype``.
+        required, optional: names of its fields.
+
+    Raises:
+        GenotypeError: not a dict, missing or unknown fields.
+    """
+    if not isinstance(record, dict):
         raise GenotypeError(f"{what} is a JSON object, got {str(record)[:60]!r}")
     missing, unknown = required - record.keys(), record.keys() - required - optional
     if missing or unknown:
         raise GenotypeError(
             f"{what} has the fields {listed(sorted(required | optional))}; "
-            + "; ".join(
-                f"{word}: {listed(sorted(map(str, names)))}"
-                for word, names in (("missing", missing), ("unknown", unknown))
-                if names
-            )
+            f"missing: {', '.join(sorted(missing)) or 'none'}; "
+            f"unknown: {', '.join(sorted(unknown)) or 'none'}"
         )
-    return dict(record)
+    return record
+
+
+@contextmanager
+def _errors_in(where: str) -> Iterator[None]:
+    """Errors that are raised inside say where."""
+    try:
+        yield
+    except GenotypeError as error:
+        raise GenotypeError(f"{where}{error}") from None

@@ -28,7 +28,8 @@ RANDOM_KILLS = 24
 MOMENTS = {
     "ask, before the policy is sampled": ("_draw", "call", None),
     "ask, after sampling": ("sample", "return", None),
-    "proposed, in the transaction": ("proposed", "c_return", "executemany"),
+    "proposed, in the transaction": ("proposed", "c_return", "execute"),
+    "proposed, before its digest": ("_seal", "call", None),
     "proposed, after the commit": ("proposed", "return", None),
     "evaluation": ("share_or_fail", "call", None),
     "ended, in the transaction": ("ended", "c_return", "execute"),
@@ -36,11 +37,11 @@ MOMENTS = {
     "tell, before the controller learns": ("_learn", "call", None),
     "update, after a step of the optimiser": ("step", "return", None),
     "update done, not yet stored": ("update", "return", None),
-    "told, in the transaction": ("told", "c_return", "executemany"),
-    "told, with the state half written": ("_write_state", "c_return", "execute"),
-    "told, after the commit": ("told", "return", None),
+    "update, in the transaction": ("save_state", "c_return", "execute"),
+    "update, with the state half written": ("save_state", "c_return", "executemany"),
+    "update, after the commit": ("save_state", "return", None),
 }
-FILES = ("ledger.py", "store.py", "policy.py", "policy_gradient.py", "ppo.py", "base.py",
+FILES = ("loop.py", "store.py", "policy.py", "policy_gradient.py", "ppo.py", "base.py",
          "search_helpers.py")  # fmt: skip
 
 
@@ -162,13 +163,13 @@ def processes(folder: Path) -> None:
     else:
         space = small_space()
         search = Search(space, CONTROLLERS["PPO"](space), slow_share, folder, seed=5)
-    end = search.ledger.end
+    ended = search.store.ended
 
-    def end_and_say(trial) -> None:
-        end(trial)
+    def ended_and_say(trial) -> None:
+        ended(trial)
         print(trial.number, flush=True)
 
-    search.ledger.end = end_and_say  # type: ignore[method-assign]
+    search.store.ended = ended_and_say  # type: ignore[method-assign]
     left = TRIALS - search.finished
     if left > 0:
         search.run(left, "processes", workers=2)

@@ -80,14 +80,14 @@ def install(table: Table) -> None:
 def main(folder: Path) -> None:
     """Dies by SIGKILL when a trial has ended and the controller has not been told yet."""
     search = search_on(small_table(), folder)
-    tell = search.ledger.tell
+    tell = search.controller.tell
 
-    def tell_or_die(trial) -> None:
-        if trial.number == KILLED_AT:
+    def tell_or_die(outcomes) -> None:
+        if outcomes[0].proposal.number == KILLED_AT:
             os.kill(os.getpid(), signal.SIGKILL)
-        tell(trial)
+        tell(outcomes)
 
-    search.ledger.tell = tell_or_die  # type: ignore[method-assign]
+    search.controller.tell = tell_or_die  # type: ignore[method-assign]
     search.run(TRIALS)
 
 

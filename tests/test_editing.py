@@ -64,7 +64,7 @@ def test_edits_one_field_of_one_block_of_one_cell():
         (
             lambda e: e.connect("normal", 1, "left", -1),
             GenotypeError,
-            "normal cell, block 1, left input: a hidden state is a whole number from 0, got -1",
+            "normal cell, block 1, left input: the hidden state must be .* from 0, got -1",
         ),
         (
             lambda e: e.set_operation("reduction", 0, "right", "conv_9x9"),
@@ -74,7 +74,7 @@ def test_edits_one_field_of_one_block_of_one_cell():
         (
             lambda e: e.set_combination("normal", 0, "multiply"),
             GenotypeError,
-            "normal cell, block 0, unknown combination 'multiply'",
+            "normal cell, block 0, the combination must be one of add and concat, got 'multiply'",
         ),
         (
             lambda e: e.set_operation("normal", 3, "left", "identity"),
@@ -89,7 +89,11 @@ def test_edits_one_field_of_one_block_of_one_cell():
             r"block 0 cannot be removed, block 1 \(left\) reads it",
         ),
         (lambda e: e.set_output("normal", []), GenotypeError, "one or more different"),
-        (lambda e: e.set_output("normal", [9]), GenotypeError, "hidden state 9 is out of range"),
+        (
+            lambda e: e.set_output("normal", [9]),
+            GenotypeError,
+            "concat: a hidden state must be .* 0 to 4, got 9",
+        ),
         (lambda e: e.undo(), WorkbenchError, "nothing to undo"),
         (lambda e: e.redo(), WorkbenchError, "nothing to redo"),
         (lambda e: e.load(CELL), GenotypeError, "holds a Genotype"),

@@ -58,7 +58,8 @@ def test_a_run_leaves_all_that_is_promised(run):
 def test_both_searches_have_their_trials_and_the_best_are_judged(run):
     for folder in (run, run / "random"):
         with sqlite3.connect(folder / "search.sqlite") as connection:
-            (told,) = connection.execute("SELECT count(*) FROM trials WHERE told").fetchone()
+            count = "SELECT count(*) FROM trials WHERE updates_at_tell IS NOT NULL"
+            (told,) = connection.execute(count).fetchone()
         assert told == 3
     rows = Store(run).retrainings()
     judged = {origin: {r["key"] for r in rows if r["origin"] == origin} for origin in
@@ -115,10 +116,10 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
         )
     assert code == 130 and "resume" in output
     store = Store(runs / "cut")
-    assert store.count("told") == 1 and store.meta("verdict") is None
+    assert store.finished_count == 1 and store.meta("verdict") is None
     code, output, _ = command(capsys, "resume", runs / "cut", "--workers", "1")
     assert code == 0 and store.meta("verdict")["sentence"] in output
-    assert store.count() == 1
+    assert store.proposed_count == 1
 
 
 def test_the_report_command(capsys, run, tmp_path):

@@ -340,46 +340,41 @@ def test_second_process_is_refused(killed):
     assert "second.jsonl is being written to, by another process" in killed["second"]
 
 
-# --- the queue ----------------------------------------------------------------------------------
+# --- many tasks ----------------------------------------------------------------------------------
 
 
-class Backwards(Executor):
-    """Takes three tasks at a time, and brings all of them back in the other order."""
+class Three(Executor):
+    """Three workers; those that have a task end together, when somebody waits."""
 
     def __init__(self):
+        super().__init__(workers=3)
         self.tasks, self.most = [], 0
 
-    @property
-    def free(self):
-        return 3 - len(self.tasks)
-
-    def submit(self, number, *arguments):
-        assert self.free
-        self.tasks.append((number, arguments))
+    def begin(self, future, worker, arguments):
+        self.tasks.append((future, Finished("ok", sum(arguments), worker=worker)))
         self.most = max(self.most, len(self.tasks))
 
     def wait(self, timeout=None):
-        found = [Finished(number, "ok", sum(arguments)) for number, arguments in self.tasks]
+        for future, finished in self.tasks:
+            future.set_result(finished)
         self.tasks = []
-        return found[::-1]
-
-    def stop(self):
-        self.tasks = []
+        return super().wait(timeout)[::-1]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10])
 def test_every_task_is_run_once(count):
-    executor, kept = Backwards(), []
-    run_all(executor, [(n, 100) for n in range(count)], kept.append, "sums", False)
-    assert sorted(record.number for record in kept) == list(range(count))
-    assert all(record.value == record.number + 100 for record in kept)
+    executor, kept = Three(), {}
+    run_all(executor, [(n, 100) for n in range(count)], kept.__setitem__, "sums", False)
+    assert sorted(kept) == list(range(count))
+    assert all(finished.value == index + 100 for index, finished in kept.items())
     assert executor.most == min(count, 3)
 
 
 def test_failed_tasks_are_kept_too():
-    kept = []
-    run_all(InlineExecutor(lambda n: 1 / n), [(0,), (2,)], kept.append, "inverse", False)
-    assert [(r.number, r.status, r.value) for r in kept] == [(0, "error", None), (1, "ok", 0.5)]
+    kept = {}
+    run_all(InlineExecutor(lambda n: 1 / n), [(0,), (2,)], kept.__setitem__, "inverse", False)
+    ends = {index: (finished.status, finished.value) for index, finished in kept.items()}
+    assert ends == {0: ("error", None), 1: ("ok", 0.5)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the disk is full"), KeyboardInterrupt()])
@@ -398,10 +393,10 @@ def test_interruption_loses_only_what_ran(tmp_path, error):
         with Records(path, WORK) as records:
             left = [(name,) for name in names if name not in records]
 
-            def keep(record):
-                if record.value == "33" and ran.count("3") == 1:
+            def keep(index, finished):
+                if finished.value == "33" and ran.count("3") == 1:
                     raise error
-                records.add(left[record.number][0], record.value)
+                records.add(left[index][0], finished.value)
 
             with InlineExecutor(task) as executor:
                 run_all(executor, left, keep, "work", False, len(names) - len(left))
@@ -415,18 +410,19 @@ def test_interruption_loses_only_what_ran(tmp_path, error):
 
 
 def test_stopped_executor_is_no_endless_loop():
-    class Stopped(Backwards):
-        free = 0
-
-    with pytest.raises(SettingsError, match="stopped; make a new one"):
-        run_all(Stopped(), [(1,)], print, "nothing", False)
+    executor = Three()
+    executor.stop()
+    with pytest.raises(SettingsError, match="has been stopped: make a new one"):
+        run_all(executor, [(1,)], print, "nothing", False)
 
 
 def test_bar_counts_what_was_done_before(capsys):
-    run_all(InlineExecutor(str), [(1,), (2,)], lambda record: None, "my work", True, done=3)
+    run_all(
+        InlineExecutor(str), [(1,), (2,)], lambda index, finished: None, "my work", True, done=3
+    )
     shown = capsys.readouterr().err
     assert "my work:  60%" in shown
     assert "3/5" in shown
     assert "5/5" in shown
-    run_all(InlineExecutor(str), [(1,)], lambda record: None, "my work", False)
+    run_all(InlineExecutor(str), [(1,)], lambda index, finished: None, "my work", False)
     assert capsys.readouterr().err == ""

@@ -2,7 +2,7 @@
 
 import os
 import re
-import sqlite3
+
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 #: So small that some genotypes are proposed twice and take their reward from the cache.
 SPACE = CellSpace(blocks=1, operations=("identity", "conv_1x1"))
 SECTIONS = [
-    "verdict", "facts", "best", "rewards", "operations", "updates", "judged", "failures", "trials",
+    "verdict", "facts", "best", "rewards", "operations", "updates", "retrained", "failures", "trials",
     "provenance",
 ]  # fmt: skip
 VOID = {"meta", "img", "input", "br"}
@@ -174,7 +174,7 @@ def test_texts_from_the_store_stay_texts(seen):
     assert seen.texts[""].count(f"run {ATTACK}") == 2  # the title and the headline
     assert ATTACK in seen.texts["failures"]
     assert ATTACK in seen.texts["trials"]
-    assert ATTACK in seen.texts["judged"]
+    assert ATTACK in seen.texts["retrained"]
 
 
 def test_every_trial_of_both_searches_has_a_row(job, seen):
@@ -215,7 +215,7 @@ def test_failures_are_counted_by_status_and_cause(job, seen):
 
 def test_the_judged_cells_have_a_row_with_every_seed(job, seen):
     first, second = job[0].best(2)
-    _, *rows = seen.rows["judged"]
+    _, *rows = seen.rows["retrained"]
     assert [row[:3] for row in rows] == [
         ["controller", "1", first.key[:8]],
         ["controller", "2", second.key[:8]],
@@ -247,7 +247,7 @@ def test_a_search_without_a_trial_says_so(tmp_path):
     assert "No trial has finished yet" in seen.texts["rewards"]
     assert "No operations to count" in seen.texts["operations"]
     assert "made no update" in seen.texts["updates"]
-    assert "No cell has been retrained" in seen.texts["judged"]
+    assert "No cell has been retrained" in seen.texts["retrained"]
     assert "no trial failed" in seen.texts["failures"]
     assert "trials" not in seen.rows
     assert "empty" in seen.texts[""]
@@ -274,16 +274,18 @@ def test_an_unfinished_search_says_how_far_it_is(tmp_path):
     assert "3 of 10" in page(tmp_path / "run").texts["facts"]
 
 
-def test_genotypes_of_another_kind_are_shown_as_text(tmp_path):
-    search = Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run")
+class OwnSpace(CellSpace):
+    """A space of the user's own, which the library cannot build."""
+
+
+def test_architectures_of_an_own_space_are_shown_as_text(tmp_path):
+    space = OwnSpace(1, ("identity", "conv_1x1"))
+    search = Search(space, RandomSearch(space, 0), lambda genotype: 0.5, tmp_path / "run")
     search.run(2)
-    search.store.close()
-    with sqlite3.connect(tmp_path / "run" / "search.sqlite") as connection:
-        connection.execute("UPDATE trials SET genotype = '{\"layers\": [3]}'")
-    connection.close()
     seen = page(tmp_path / "run")
-    assert '{"layers": [3]}' in seen.texts["best"]
-    assert "not cells" in seen.texts["best"]
+    tokens = ", ".join(map(str, search.best()[0].tokens))
+    assert f"tokens {tokens}" in seen.texts["best"]
+    assert "cannot decode" in seen.texts["best"]
     assert "No operations to count" in seen.texts["operations"]
 
 
@@ -361,7 +363,7 @@ def test_what_is_no_run_folder(tmp_path):
     with pytest.raises(StoreError, match=r"holds no search: there is no search\.sqlite"):
         report.write(tmp_path)
     (tmp_path / "search.sqlite").write_bytes(b"SQLite format 3\0" + bytes(3000))
-    with pytest.raises(StoreError, match="damaged or no search"):
+    with pytest.raises(StoreError, match="damaged or holds no search"):
         report.write(tmp_path)
 
 

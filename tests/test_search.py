@@ -1,12 +1,12 @@
 """The loop of a search: what is stored, told and cached, and how it goes on after interruptions."""
 
 import itertools
-import json
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from search_helpers import (
@@ -26,11 +26,12 @@ from search_helpers import (
 
 from nasworkbench import PPO, CellSpace, Evaluation, RandomSearch, Search
 from nasworkbench.errors import StoreError
-from nasworkbench.search import Store
+from nasworkbench.search import Store, loop
 
 MEASURED = [
-    "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
-    "told", "place", "cached", "cause", "curves", "parameters",
+    "number", "tokens", "key", "seed", "status", "reward", "told_reward", "completion_order",
+    "cached", "cause", "curves", "parameters", "log_prob", "updates_at_proposal",
+    "updates_at_tell",
 ]  # fmt: skip
 
 
@@ -41,6 +42,8 @@ def no_bars(monkeypatch):
 
 def same(a, b):
     """Whether two nested states are equal to the bit."""
+    if isinstance(a, numpy.ndarray):
+        return isinstance(b, numpy.ndarray) and a.dtype == b.dtype and numpy.array_equal(a, b)
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -82,24 +85,27 @@ def test_every_row_is_complete(tmp_path):
     frame = search.trials()
     assert len(frame) == search.finished == 30
     assert {"key", "reward", "status", "cause", "cached", "seed", "seconds", "parameters",
-            "genotype", "number", "worker"} <= set(frame.columns)  # fmt: skip
+            "tokens", "number", "worker"} <= set(frame.columns)  # fmt: skip
     assert list(frame.number) == list(range(30))
-    assert list(frame.place) == list(range(1, 31))
+    assert list(frame.completion_order) == list(range(1, 31))
     assert set(frame.status) == {"ok"}
-    assert frame.told.all()
+    assert list(frame.attempts) == [0 if cached else 1 for cached in frame.cached]
     assert (frame.told_reward == frame.reward).all()
     assert frame.cause.isna().all()
     assert frame.seed.is_unique
     assert (frame.seconds >= 0).all()
     assert (frame.ended_at >= frame.proposed_at).all()
     for row in frame.itertuples():
-        genotype = search.space.decode(json.loads(row.tokens))
+        genotype = search.space.decode(row.tokens)
         assert genotype.key == row.key
-        assert row.genotype == genotype.to_json()
         assert row.reward == identity_share(genotype)
-        assert len(json.loads(row.log_probs)) == len(search.space.decisions)
+        trial = search.store.trial(row.number)
+        assert trial.genotype == genotype
+        assert len(trial.proposal.log_probs) == len(search.space.decisions)
+        assert row.log_prob == trial.proposal.log_prob
+        assert row.updates_at_proposal == row.updates_at_tell == row.number // 5
         if not row.cached:
-            assert json.loads(row.curves) == [{"epoch": 0, "loss": 0.5}]
+            assert row.curves == [{"epoch": 0, "loss": 0.5}]
             assert row.parameters == 7 + row.seed % 5
     again = new(tmp_path / "again", measured, seed=12)
     again.run(30)
@@ -127,16 +133,20 @@ def test_row_is_there_before_the_controller_is_told(tmp_path):
     search = Search(space, controller, identity_share, tmp_path / "run")
     search.run(2)
 
-    def refuse(outcomes):
-        raise RuntimeError("not listening")
+    tell = controller.tell
 
-    controller._learn = refuse
+    def refuse(outcomes):
+        if outcomes[0].proposal.number == 2:
+            raise RuntimeError("not listening")
+        tell(outcomes)
+
+    controller.tell = refuse
     with pytest.raises(RuntimeError, match="not listening"):
         search.run(5)
-    (trial,) = search.store.trials("NOT told AND status IS NOT NULL")
+    (trial,) = search.store.finished_after(2)
     assert (trial.number, trial.status, trial.completion_order) == (2, "ok", 3)
     assert trial.reward == trial.told_reward == identity_share(trial.genotype)
-    del controller._learn
+    del controller.tell
     search.run()
     assert search.finished == 7
     assert [number for number, _ in controller.told] == list(range(7))
@@ -156,7 +166,6 @@ def test_failures_are_recorded_and_told(tmp_path, failure_reward):
     assert failed.reward.isna().all()
     assert failed.cause.str.startswith("ValueError: no identity anywhere (search_helpers.py").all()
     assert not failed.cached.any()  # only what was measured is known
-    assert frame.told.all()
     told = dict(controller.told)
     if failure_reward is None:
         assert failed.told_reward.isna().all()
@@ -248,8 +257,7 @@ POINTS = {
     "controller.load_state_dict": "load_state_dict",
     "store.proposed": "proposed",
     "store.ended": "ended",
-    "store.told": "told",
-    "store._write_state": "_write_state",
+    "store.save_state": "save_state",
     "evaluator": None,
 }
 
@@ -258,6 +266,7 @@ POINTS = {
 @pytest.mark.parametrize("resumed", [False, True])
 def test_interrupted_search_proposes_the_same(tmp_path, monkeypatch, controller, resumed):
     """Interrupted again and again, at every arrow of the loop: as if nothing had happened."""
+    monkeypatch.setattr(loop, "STATE_EVERY", 4)  # for controllers that make no updates
     goal = 36
     whole = new(tmp_path / "whole", Recording(share_or_fail), controller, seed=4)
     whole.run(goal)
@@ -282,6 +291,8 @@ def test_interrupted_search_proposes_the_same(tmp_path, monkeypatch, controller,
     a, b = whole.trials(), search.trials()
     assert len(b) == goal
     assert a[MEASURED].equals(b[MEASURED])
+    for name in ("log_probs", "distributions"):
+        assert same([r[name] for r in whole.store.rows()], [r[name] for r in search.store.rows()])
     assert same(whole.store.state(), search.store.state())
     assert same(whole.controller.state_dict(), search.controller.state_dict())
     assert whole.store.updates() == search.store.updates()
@@ -292,14 +303,16 @@ def test_interrupted_child_runs_again_with_its_seed(tmp_path):
     search = new(tmp_path / "run", evaluator)
     with pytest.raises(KeyboardInterrupt):
         search.run(6)
-    (trial,) = search.store.trials("status = 'stopped'")
+    (trial,) = search.store.unfinished()
+    assert trial.status == "stopped"
     assert trial.cause == "the search was stopped; it will run again"
     assert search.finished == 3
     assert len(search.trials()) == 3
     resumed = Search.resume(tmp_path / "run", Recording())
     resumed.run()
-    (again,) = resumed.store.trials("number = ?", trial.number)
+    again = resumed.store.trial(trial.number)
     assert (again.status, again.seed, again.cause) == ("ok", trial.seed, None)
+    assert again.attempts == 2
     assert resumed.finished == 6
 
 
@@ -333,11 +346,10 @@ def test_processes_with_all_kinds_of_failure(tmp_path):
     search.run(24, "processes", workers=2)
     frame = search.trials()
     assert len(frame) == 24
-    assert sorted(frame.place) == list(range(1, 25))
+    assert sorted(frame.completion_order) == list(range(1, 25))
     assert set(frame.status) == {
         "ok", "error", "diverged", "out_of_memory", "crashed", "timeout"
     }  # fmt: skip
-    assert frame.told.all()
     causes = frame.set_index("number").cause.dropna()
     for words in ("ValueError", "not a finite number", "MemoryError", "exit code 3", "SIGKILL",
                   "killed at its limit of 1 s"):  # fmt: skip
@@ -360,9 +372,8 @@ def test_processes_hold_duplicates_back(tmp_path):
     good = frame[frame.status == "ok"]
     assert good.cached.sum() > 40
     assert good[~good.cached].key.is_unique
-    assert frame.told.all()
     state = controller.state_dict()
-    assert state["progress"]["updates"] * 4 + len(state["waiting"]["numbers"]) == 60
+    assert state["updates"] * 4 + len(state["waiting"]["numbers"]) == 60
     assert set(frame.worker.dropna()) <= {0, 1, 2}
 
 
@@ -384,8 +395,8 @@ def test_store_needs_a_space_for_its_trials(tmp_path):
     new(tmp_path / "run").run(1)
     with closing(Store(tmp_path / "run")) as store:
         with pytest.raises(StoreError, match="without a space"):
-            store.trials()
-        assert store.count() == 1
+            store.best(1)
+        assert store.finished_count == 1
 
 
 def test_rows_are_read_while_another_connection_writes(tmp_path):

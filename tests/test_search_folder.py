@@ -14,6 +14,7 @@ from search_helpers import CONTROLLERS, Recording, identity_share, new, share_or
 from nasworkbench import PPO, CellSpace, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError
 from nasworkbench.search import Store
+from nasworkbench.search.packing import digest
 
 
 @pytest.fixture(autouse=True)
@@ -111,9 +112,8 @@ def test_killed_before_the_first_state_was_stored(tmp_path):
     whole = new(tmp_path / "whole", controller="PPO")
     whole.run(7)
     search = new(tmp_path / "run", controller="PPO")
-    with search.store.connection as connection:
-        connection.execute("DELETE FROM state")
     search.store.close()
+    change(tmp_path / "run", "DELETE FROM state")
     resumed = Search.resume(tmp_path / "run", identity_share)
     resumed.run(7)
     assert list(resumed.trials().key) == list(whole.trials().key)
@@ -160,7 +160,7 @@ def test_damaged_file_is_left_as_it_is(folder, damage):
     path.write_bytes(damage(path.read_bytes()))
     before = files(folder)
     for attempt in (lambda: Search.resume(folder, identity_share), lambda: Store(folder)):
-        with pytest.raises(StoreError, match=r"search\.sqlite is damaged or no search .*restore"):
+        with pytest.raises(StoreError, match=r"search\.sqlite is damaged or holds no search .*restore"):
             attempt()
     assert files(folder) == before
 
@@ -168,17 +168,17 @@ def test_damaged_file_is_left_as_it_is(folder, damage):
 def test_damaged_file_with_a_log_is_left_as_it_is(tmp_path):
     """After a kill there is a write-ahead log, which SQLite would like to write into the file."""
     search, run = new(tmp_path / "open"), tmp_path / "run"
-    search.run(4)
+    search.run(60)
     search.store.connection.execute("PRAGMA wal_checkpoint")
     search.run(2)  # some trials are in the file now, some in the log
     run.mkdir()
     for name in ("search.sqlite", "search.sqlite-wal"):  # what a kill would leave
         (run / name).write_bytes((tmp_path / "open" / name).read_bytes())
-    assert Search.resume(shutil.copytree(run, tmp_path / "copy"), identity_share).finished == 6
+    assert Search.resume(shutil.copytree(run, tmp_path / "copy"), identity_share).finished == 62
     path = run / "search.sqlite"
     path.write_bytes(noise(path.read_bytes()))
     before = files(run)
-    with pytest.raises(StoreError, match="damaged or no search"):
+    with pytest.raises(StoreError, match="damaged or holds no search"):
         Search.resume(run, identity_share)
     assert files(run)["search.sqlite"] == before["search.sqlite"]
 
@@ -187,7 +187,7 @@ def test_damaged_file_with_a_log_is_left_as_it_is(tmp_path):
 def test_missing_table(folder, table):
     change(folder, f"DROP TABLE {table}")
     before = files(folder)
-    with pytest.raises(StoreError, match="has not the tables of a search"):
+    with pytest.raises(StoreError, match="the tables of a search are missing"):
         Search.resume(folder, identity_share)
     assert files(folder)["search.sqlite"] == before["search.sqlite"]
 
@@ -196,7 +196,7 @@ def test_someone_elses_database(tmp_path):
     with closing(sqlite3.connect(tmp_path / "search.sqlite")) as connection:
         connection.execute("CREATE TABLE songs (name TEXT)")
         connection.commit()
-    with pytest.raises(StoreError, match="has not the tables of a search"):
+    with pytest.raises(StoreError, match="the tables of a search are missing"):
         Search.resume(tmp_path)
 
 
@@ -254,15 +254,14 @@ def test_unknown_classes_are_never_looked_up(folder, name, role):
 @pytest.mark.parametrize(
     "statement, words",
     [
-        ("UPDATE trials SET tokens = '[0, 1' WHERE number = 3", "trial 3"),
-        (
-            "UPDATE trials SET tokens = '[0, 1]' WHERE number = 3",
-            "trial 3: .*one token per decision",
-        ),
-        ("UPDATE trials SET tokens = '7' WHERE number = 3", "trial 3"),
-        ("UPDATE trials SET log_probs = 'x' WHERE number = 3", "trial 3"),
-        ("UPDATE trials SET curves = 'x' WHERE number = 3", "trial 3"),
-        ("UPDATE state SET value = x'00ff' WHERE name = 'progress'", "state is damaged"),
+        ("UPDATE trials SET tokens = x'0001' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET tokens = 7 WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET log_probs = 'x' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET curves = 'x' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET reward = 0.5 + reward WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET digest = x'00' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE state SET value = x'00ff'", "controller's state: .*digest"),
+        ("UPDATE state SET digest = x'00ff'", "controller's state: .*digest"),
     ],
 )
 def test_tampered_rows(folder, statement, words):
@@ -287,9 +286,10 @@ def test_state_that_is_a_program_is_not_run(folder, tmp_path):
     buffer = io.BytesIO()
     torch.save(Program(), buffer)
     for blob in (buffer.getvalue(), pickle.dumps(Program(), protocol=2)):
-        change(folder, "UPDATE state SET value = ? WHERE name = 'progress'", blob)
+        part = ("state", "json", "", "", blob)  # with the right digest
+        change(folder, "UPDATE state SET value = ?, digest = ?", blob, digest(part))
         search = Search.resume(folder, identity_share)
-        with pytest.raises(StoreError, match="state is damaged"):
+        with pytest.raises(StoreError, match="the controller's state: "):
             search.run(1)
         search.store.close()
     assert not (tmp_path / "owned").exists()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from search_helpers import alive, children, environment, gone_within, share_or_fail, slow_share
@@ -15,8 +16,9 @@ from nasworkbench import Search
 
 SCRIPT = Path(__file__).parent / "search_kill_script.py"
 COLUMNS = [
-    "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
-    "told", "place", "cached", "cause", "curves", "parameters",
+    "number", "tokens", "key", "seed", "status", "reward", "told_reward", "completion_order",
+    "cached", "cause", "curves", "parameters", "log_prob", "updates_at_proposal",
+    "updates_at_tell",
 ]  # fmt: skip
 
 
@@ -39,9 +41,9 @@ def answer(*arguments):
 def assert_equal(a, b):
     """Two nested states, to the bit."""
     assert type(a) is type(b)
-    if isinstance(a, torch.Tensor):
+    if isinstance(a, torch.Tensor | numpy.ndarray):
         assert a.dtype == b.dtype
-        assert torch.equal(a, b)
+        assert bool((a == b).all())
     elif isinstance(a, dict):
         assert a.keys() == b.keys()
         for name in a:
@@ -56,7 +58,7 @@ def assert_equal(a, b):
 
 def times_told(state, batch_size=5):
     """How many outcomes a policy gradient controller has taken in, by its own account."""
-    return state["progress"]["updates"] * batch_size + len(state["waiting"]["numbers"])
+    return state["updates"] * batch_size + len(state["waiting"]["numbers"])
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +89,19 @@ def test_killed_search_is_the_same_as_an_undisturbed_one(chain):
     a, b = whole.trials(), killed.trials()
     assert len(a) == TRIALS
     assert a[COLUMNS].equals(b[COLUMNS])
-    assert b.told.all()
     assert list(b.number) == list(range(TRIALS))
-    assert list(b.place) == list(range(1, TRIALS + 1))
+    assert list(b.completion_order) == list(range(1, TRIALS + 1))
     # what was killed is worth the comparison: cached rewards, failures, many updates
     assert b.cached.sum() > 5
     assert (b.status == "error").sum() > 3
     assert set(b.told_reward[b.status == "error"]) == {0.0}
-    state = killed.store.state()
-    assert times_told(state) == TRIALS
-    assert state["progress"]["asked"] == TRIALS
-    assert_equal(whole.store.state(), state)
+    state, told = killed.store.state()
+    assert times_told(state) == told == TRIALS  # the last trial brought the last update
+    assert state["asked"] == TRIALS
+    assert_equal(whole.store.state(), (state, told))
+    for one, other in zip(whole.store.rows(), killed.store.rows(), strict=True):
+        assert one["log_probs"] == other["log_probs"]
+        assert_equal(one["distributions"], other["distributions"])
     updates = killed.store.updates()
     assert whole.store.updates() == updates
     assert [row["told"] for row in updates] == list(range(5, TRIALS + 1, 5))
@@ -130,15 +134,14 @@ def test_killed_with_workers(tmp_path):
     search = Search.resume(folder, evaluator=slow_share)
     trials = search.trials()
     assert sorted(trials.number) == sorted(set(trials.number))
-    assert list(trials.place) == list(range(1, TRIALS + 1))
-    assert trials.told.all()
+    assert list(trials.completion_order) == list(range(1, TRIALS + 1))
     assert set(trials.status) == {"ok", "error"}
     # each key was measured once, however often it was proposed
     good = trials[trials.status == "ok"]
     assert good[~good.cached].key.is_unique
     # none is left over but what was proposed and never begun
-    assert search.store.count("status = 'stopped'") == 0
-    state = search.store.state()
-    assert times_told(state) == TRIALS
+    assert [trial for trial in search.store.unfinished() if trial.status == "stopped"] == []
+    state, told = search.store.state()
+    assert times_told(state) == told == TRIALS
     assert len(search.store.updates()) == TRIALS // 5
-    assert search.store.count() == state["progress"]["asked"]
+    assert search.store.proposed_count == state["asked"]

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import closing
 
 import pytest
@@ -28,8 +29,8 @@ from nasworkbench.search import Store
 from nasworkbench.training import Evaluation
 
 MEASURED = [
-    "number", "tokens", "log_probs", "genotype", "key", "seed", "status", "reward", "told_reward",
-    "told", "place", "cached", "cause", "curves", "parameters",
+    "number", "tokens", "log_prob", "key", "seed", "status", "reward", "told_reward",
+    "completion_order", "cached", "cause", "curves", "parameters",
 ]  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def test_paused_search_stops(tmp_path):
 def test_stop_with_workers(tmp_path):
     search = new(tmp_path / "run", hangs)
     search.start(4, "processes", workers=2)
-    wait_until(lambda: search.store.count() == 2)
+    wait_until(lambda: search.store.proposed_count == 2)
     before = children(os.getpid())
     start = time.monotonic()
     search.stop()
@@ -114,7 +115,7 @@ def test_stop_with_workers(tmp_path):
     workers = [pid for pid in before if pid not in children(os.getpid())]
     assert len(workers) == 2
     assert not any(map(alive, workers))
-    assert search.store.count("status = 'stopped'") == 2
+    assert [trial.status for trial in search.store.unfinished()] == ["stopped"] * 2
     again = Search.resume(tmp_path / "run", hangs)
     again.evaluator = identity_share
     again.run()
@@ -150,7 +151,7 @@ def test_program_that_ends_stops_its_search(tmp_path):
         "    space = small_space()\n"
         f"    search = Search(space, RandomSearch(space), hangs, {str(tmp_path / 'run')!r})\n"
         "    search.start(5, 'processes')\n"
-        "    while search.store.count() < 2:\n"
+        "    while search.store.proposed_count < 2:\n"
         "        time.sleep(0.05)\n"
         "    import os\n"
         "    print(*children(os.getpid()), flush=True)\n"
@@ -161,7 +162,8 @@ def test_program_that_ends_stops_its_search(tmp_path):
     assert done.returncode == 0, done.stderr
     assert gone_within([int(pid) for pid in done.stdout.split()], 10)
     with closing(Store(tmp_path / "run")) as store:
-        assert store.count("status = 'stopped'") == 2
+        store.space = small_space()
+        assert [trial.status for trial in store.unfinished()] == ["stopped"] * 2
 
 
 def wait_until(condition, seconds=30):
@@ -197,7 +199,7 @@ def test_unknown_executor_changes_nothing(tmp_path, arguments, words):
         with pytest.raises(SettingsError, match=re.escape(words)):
             begin(*arguments)
     assert search.store.meta("goal") is None
-    assert search.store.count() == 0
+    assert search.store.proposed_count == 0
 
 
 @pytest.mark.parametrize(
@@ -326,12 +328,13 @@ def test_an_executor_that_becomes_freer_has_more_workers(tmp_path):
 
     class Shared(InlineExecutor):
         def wait(self, timeout=None):
-            if self.task == "of another search":
-                self.task = None
+            if self.workers == [foreign]:
+                self.workers = [None]
             return super().wait(timeout)
 
+    foreign = Future()
     executor = Shared(watch)
-    executor.task = "of another search"
+    executor.workers = [foreign]
     search.run(2, executor)
     assert seen == [[0], [1]]
 
@@ -377,10 +380,8 @@ def test_failure_can_be_seen_before_and_after_it_is_raised(tmp_path):
 def test_store_is_read_from_a_number_on(tmp_path):
     search = new(tmp_path / "run")
     search.run(12)
-    names, rows = search.store.frame_rows()
-    assert len(rows) == 12
-    number = names.index("number")
-    assert [row[number] for row in search.store.frame_rows(9)[1]] == [9, 10, 11]
+    assert len(search.store.rows()) == 12
+    assert [row["number"] for row in search.store.rows(9)] == [9, 10, 11]
     updates = search.store.updates()
     assert [update["update"] for update in updates] == [1, 2]
     assert search.store.updates(after=1) == updates[1:]

@@ -17,7 +17,7 @@ from table_build_script import TINY, Dies
 
 from nasworkbench import CellNetwork, CellSpace, TrainingEvaluator, profile
 from nasworkbench.errors import SettingsError, SpaceError, StoreError, TableError, WorkbenchError
-from nasworkbench.executors import InlineExecutor, ProcessExecutor
+from nasworkbench.executors import Executor, Finished, InlineExecutor, ProcessExecutor
 from nasworkbench.tables import TABLES, build, read, save, table_settings
 from nasworkbench.tables.building import FILE
 from nasworkbench.tables.reliability import intraclass_correlation, reliability
@@ -94,6 +94,17 @@ def built(folder, child, settings=TINY, **arguments):
     return build(settings, folder, executor=InlineExecutor(child), progress=False, **arguments)
 
 
+class Four(Executor):
+    """Four workers that are done at once."""
+
+    def __init__(self, function):
+        super().__init__(workers=4)
+        self.function = function
+
+    def begin(self, future, worker, arguments):
+        future.set_result(Finished("ok", self.function(*arguments)))
+
+
 # --- what is in it ------------------------------------------------------------------------------
 
 
@@ -121,7 +132,7 @@ def test_what_the_table_says_of_itself(whole):
     assert (whole.columns["seconds"] > 0).all()
     info = whole.info
     assert info["settings"] == TINY.settings() | {"seeds": 2}
-    assert (info["complete"], info["classes"], info["failed"]) == (True, N, [])
+    assert (info["complete"], info["architectures"], info["failed"]) == (True, N, [])
     assert info["reliability"] == reliability(whole.validation).to_dict()
     assert info["reliability"]["icc"] == intraclass_correlation(whole.validation)
     assert json.loads(json.dumps(info, allow_nan=False)) == info
@@ -179,7 +190,7 @@ def test_fewer_cells_are_the_first_of_the_order(tmp_path):
         assert child.calls == everything.calls[:count] + everything.calls[N : N + count]
         assert len(part) == count
         assert part.complete == (count == N)
-        assert part.info["classes"] == N
+        assert part.info["architectures"] == N
         assert list(part.keys) == [k for k in CLASSES.keys if f"{k} 0" in child.calls]
         assert all(
             part.validation[row].tolist() == found.validation[found.row(key)].tolist()
@@ -206,6 +217,17 @@ def test_more_seeds_later(tmp_path):
     assert [call[-1] for call in two.calls] == ["1"] * N
     assert numpy.array_equal(after.validation[:, :1], before.validation)
     assert_same_but_for_seconds(after, built(tmp_path / "b", Child()))
+
+
+def test_what_is_left_is_said_before_it_starts(tmp_path):
+    """How long it takes is known from the trainings of before, and shared among the workers."""
+    lines, child = [], Child()
+    child.told = {(key, seed): {"seconds": 60.0} for key in CLASSES.keys for seed in range(6)}
+    built(tmp_path, child, cells=1, say=lines.append)
+    built(tmp_path, child, cells=1, say=lines.append)  # nothing is left: no line
+    more = dataclasses.replace(TINY, seeds=3)
+    build(more, tmp_path, executor=Four(child), say=lines.append, progress=False)
+    assert lines == ["trainings left: 2", "trainings left: 28 (about 7 min)"]
 
 
 @pytest.mark.parametrize("cells", [0, N + 1, -1, True, 2.0, "all"])

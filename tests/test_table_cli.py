@@ -15,9 +15,8 @@ from search_helpers import children, environment, gone_within
 from table_helpers import small_table
 
 from nasworkbench import Recipe, cli, tables
-from nasworkbench.cli import announced
 from nasworkbench.errors import TableError
-from nasworkbench.executors import InlineExecutor, run_all
+from nasworkbench.executors import InlineExecutor
 from nasworkbench.spaces import CellSpace
 from nasworkbench.tables import TableSettings, building
 from nasworkbench.tables.building import FILE
@@ -45,7 +44,7 @@ def tiny(monkeypatch):
 def inline(monkeypatch):
     """Train in this process; gives a list of what was trained, and can be cut short."""
     work = Inline()
-    monkeypatch.setattr(cli.tables, "_workers", work.executor)
+    monkeypatch.setattr(building, "ProcessExecutor", work.executor)
     return work
 
 
@@ -55,16 +54,14 @@ class Inline:
         self.interrupt_at: int | None = None
         self.fail_at: int | None = None
 
-    def executor(self, settings, workers):
-        child = settings.evaluator().measure
-
+    def executor(self, train, workers):
         def work(genotype, seed):
             if len(self.trained) == self.interrupt_at:
                 raise KeyboardInterrupt
             self.trained.append((genotype.key, seed))
             if len(self.trained) == self.fail_at:
                 raise RuntimeError("this child cannot be trained")
-            return child(genotype, seed)
+            return train(genotype, seed)
 
         return InlineExecutor(work)
 
@@ -101,7 +98,7 @@ def test_build_trains_writes_and_says_what_it_has(capsys, tmp_path, inline):
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     table = tables.read(path, checksum)
     lines = output.splitlines()
-    assert lines[0].startswith("20 trainings are left: the first ones will tell")
+    assert lines[0] == "trainings left: 20"
     assert lines[-4:] == [
         "Table 'tiny': 10 architectures, 2 seeds",
         f"reliability: {tables.Reliability(**table.info['reliability'])}",
@@ -132,18 +129,18 @@ def test_an_interrupted_build_goes_on(capsys, tmp_path, inline):
     code, output = build(capsys, tmp_path / "cut")
     assert code == 0
     # how long it takes is known from those that are done
-    assert re.match(r"7 trainings are left: about [\d.]+ (s|min)\n", output)
+    assert re.match(r"trainings left: 7 \(about [\d.]+ (s|min)\)\n", output)
     assert sorted(inline.trained) == sorted((k, s) for k in PLAN.space.unique.keys for s in (0, 1))
     equal(*(tables.read(tmp_path / name / "tiny.npz") for name in ("whole", "cut")))
 
 
 def test_fewer_cells_then_more_and_other_seeds(capsys, tmp_path, inline):
     code, output = build(capsys, tmp_path, "--cells", 4, "--seeds", 1)
-    assert code == 0 and output.startswith("4 trainings are left")
+    assert code == 0 and output.startswith("trainings left: 4\n")
     assert "Table 'tiny': 4 architectures (not all of its space), 1 seed\n" in output
     assert "reliability: unknown, for one value of each architecture cannot tell" in output
     code, output = build(capsys, tmp_path, "--cells", 6, "--seeds", 3)
-    assert output.startswith("14 trainings are left: about")
+    assert output.startswith("trainings left: 14 (about ")
     table = tables.read(tmp_path / "tiny.npz")
     assert (len(table), table.seeds) == (6, 3)
     assert len(set(inline.trained)) == len(inline.trained) == 18
@@ -166,7 +163,7 @@ def test_worker_processes_give_the_same_table(capsys, tmp_path, inline, monkeypa
     monkeypatch.setitem(building.TABLES, "tiny", PLAN)
     arguments = ["--cells", 2, "--seeds", 1, "--workers", 1]
     code, output = build(capsys, tmp_path / "processes", *arguments)
-    assert code == 0 and output.startswith("2 trainings are left")
+    assert code == 0 and output.startswith("trainings left: 2\n")
     equal(*(tables.read(tmp_path / name / "tiny.npz") for name in ("inline", "processes")))
 
 
@@ -190,42 +187,12 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path):
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert output.startswith("2,000 trainings are left")
+    assert output.startswith("trainings left: 2,000\n")
     assert output.splitlines()[-1] == "interrupted; all is saved. Go on with the same command"
     assert workers and gone_within(workers, 10)
     with tables.building.Records(records, PLAN.settings()) as kept:
         assert len(kept) >= 3
         assert all(result["status"] == "ok" for result in kept.results.values())
-
-
-# --- what is said beforehand --------------------------------------------------------------------
-
-
-def test_the_first_tasks_tell_how_long_the_rest_takes(capsys, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(announced.time, "monotonic", lambda: now[0])
-
-    def work(number):
-        now[0] += 100.0 if number == 0 else 30.0  # the first one waits for its worker's start
-        return number
-
-    found = []
-    with announced.Announced(lambda: InlineExecutor(work), workers=1) as executor:
-        tasks = [(number,) for number in range(20)]
-        run_all(executor, tasks, lambda record: found.append(record.value), "x", progress=False)
-    assert found == list(range(20))
-    assert capsys.readouterr().out.splitlines() == [
-        "20 trainings are left: the first ones will tell how long they take",
-        "14 trainings are left: about 7 min",
-    ]
-
-
-def test_known_times_are_shared_among_the_workers(capsys):
-    executor = announced.Announced(lambda: InlineExecutor(int), workers=4, seconds=60.0)
-    run_all(executor, [(n,) for n in range(240)], lambda record: None, "x", progress=False)
-    executor.stop()
-    assert capsys.readouterr().out == "240 trainings are left: about 60 min\n"
-    assert executor.free == 0
 
 
 # --- list and info ------------------------------------------------------------------------------
@@ -325,7 +292,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["build", "cellz"], 1, "there is no recipe for a table 'cellz'; there is one for cells"),
+        (["build", "cellz"], 1, "the library cannot build a table 'cellz'; it can build cells"),
         (["build", "tiny", "--cells", "0"], 1, "cells must be a whole number from 1 to 10, got 0"),
         (["build", "tiny", "--cells", "11"], 1, "from 1 to 10, got 11"),
         (["build", "tiny", "--seeds", "0"], 1, "seeds must be a whole number from 1, got 0"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,10 +26,9 @@ from ..errors import GenotypeError, SettingsError, StoreError, WorkbenchError
 from .tables import table
 
 if TYPE_CHECKING:
-    from ..genotype import Genotype
+    from ..genotype import Architecture, Genotype
     from ..job import Job
     from ..networks import CellNetwork
-    from ..spaces import GraphArchitecture
 
 FOLDER = click.Path(path_type=Path)
 
@@ -244,7 +243,7 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     click.echo(f"{found.summary}\n{dataset}")
 
 
-def find(what: str) -> Genotype | GraphArchitecture:
+def find(what: str) -> Architecture:
     """A genotype by the name of a published one, a file, or a run folder.
 
     Raises:
@@ -263,24 +262,19 @@ def find(what: str) -> Genotype | GraphArchitecture:
     return zoo.get(what)
 
 
-def _best_so_far(folder: Path) -> Genotype | GraphArchitecture:
+def _best_so_far(folder: Path) -> Architecture:
     """Of a search that was started from Python, or has not come to its end.
 
     Raises:
         StoreError: no search there, one of an own space, or no trial has ended well yet.
     """
-    from ..search import Store
-    from ..search.rebuilding import build_space, record
+    from ..search import History
 
-    with closing(Store(folder)) as store:
-        store.space = build_space(record(store.meta("space"), "space", folder))
-        trials = store.trials(
-            "number = (SELECT number FROM trials WHERE status = 'ok' AND NOT cached "
-            "ORDER BY reward DESC, number LIMIT 1)"
-        )
-    if not trials:
+    with History(folder) as history:
+        best = history.best()
+    if not best:
         raise StoreError(f"{folder} holds no genotype yet: no trial has ended well")
-    return trials[0].genotype
+    return best[0].genotype
 
 
 def _with_cells(what: str) -> Genotype:

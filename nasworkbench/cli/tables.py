@@ -13,8 +13,7 @@ import click
 from ..errors import SettingsError, TableError, WorkbenchError
 
 if TYPE_CHECKING:
-    from ..executors import Executor
-    from ..tables import Table, TableSettings
+    from ..tables import Table
 
 PATH = click.Path(path_type=Path)
 
@@ -49,7 +48,6 @@ def build(
     from .. import tables
     from ..provenance import provenance
     from ..tables import table_settings
-    from .announced import Announced
 
     settings = table_settings(name)
     if seeds is not None:
@@ -62,10 +60,9 @@ def build(
         raise SettingsError(f"--output is a file NAME.npz, got {str(output)!r}")
     if output.parent != folder and not output.parent.is_dir():  # better said before than after
         raise SettingsError(f"--output: there is no folder {output.parent}")
-    executor = Announced(lambda: _workers(settings, workers), workers, _seconds(settings, folder))
     try:
         found = tables.build(
-            settings, folder, cells=cells, executor=executor, provenance=provenance()
+            settings, folder, cells=cells, workers=workers, provenance=provenance(), say=click.echo
         )
     except KeyboardInterrupt:
         click.echo("\ninterrupted; all is saved. Go on with the same command")
@@ -76,28 +73,6 @@ def build(
         click.echo(f"cells left out, because a training failed: {len(found.info['failed']):,}")
     click.echo(f"{found.info['hours']:.2f} hours of training")
     click.echo(f"{output}: {output.stat().st_size:,} bytes, SHA-256 {checksum}")
-
-
-def _workers(settings: TableSettings, workers: int) -> Executor:
-    from ..executors import ProcessExecutor
-
-    return ProcessExecutor(settings.evaluator().measure, workers)
-
-
-def _seconds(settings: TableSettings, folder: Path) -> float | None:
-    """How long a training has taken so far, in the mean; None before the first.
-
-    Raises:
-        StoreError: the folder holds trainings with other settings, or a damaged file.
-    """
-    from ..executors import Records
-    from ..tables.building import FILE
-
-    if not (folder / FILE).is_file():
-        return None
-    with Records(folder / FILE, settings.settings()) as records:
-        known = [found["seconds"] for found in records.results.values() if "seconds" in found]
-    return sum(known) / len(known) if known else None
 
 
 # --- list -------------------------------------------------------------------------------------

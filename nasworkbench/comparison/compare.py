@@ -89,13 +89,13 @@ def compare(
                     done[name, seed] = replace(run, controller=name, seed=seed)
         tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in done]
 
-        def keep(record: Finished) -> None:
-            name, seed = tasks[record.number]
-            if record.status != "ok":
-                raise WorkbenchError(f"{name}, seed {seed}: {record.cause}")
+        def keep(index: int, finished: Finished) -> None:
+            name, seed = tasks[index]
+            if finished.status != "ok":
+                raise WorkbenchError(f"{name}, seed {seed}: {finished.cause}")
             if name in records:
-                records[name].add(str(seed), record.value)
-            done[name, seed] = Run(**record.value)
+                records[name].add(str(seed), finished.value)
+            done[name, seed] = Run(**finished.value)
 
         if tasks:
             with (

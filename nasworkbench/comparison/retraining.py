@@ -73,10 +73,10 @@ def retrain_best(
     if not tasks:
         return
 
-    def keep(record: Finished) -> None:
-        origin, trial, seed = tasks[record.number]
+    def keep(index: int, finished: Finished) -> None:
+        origin, trial, seed = tasks[index]
         row = {"origin": origin, "key": trial.key, "seed": seed, "reward": trial.reward}
-        measured = record.value or {"status": record.status, "cause": record.cause}
+        measured = finished.value or {"status": finished.status, "cause": finished.cause}
         kept = {name: measured.get(name) for name in MEASURED}
         store.retrained(row | {"genotype": trial.genotype.to_json()} | kept)
 

@@ -1,10 +1,13 @@
-"""What all executors share: the record of a finished task, and how a failure is named."""
+"""What all executors share: workers, futures, and how the end of a task is described."""
 
 from __future__ import annotations
 
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,13 +16,12 @@ import torch
 
 @dataclass(frozen=True)
 class Finished:
-    """How one task ended.
+    """How one task ended: the result of its future, also if the task failed.
 
     ``status`` is ``ok``, ``error`` (it raised), ``out_of_memory``, ``timeout`` (it was killed at
     the limit) or ``crashed`` (its process died).
     """
 
-    number: int
     status: str
     value: Any = None  #: what the function returned, if ok
     cause: str | None = None  #: one line, if not ok
@@ -28,24 +30,54 @@ class Finished:
 
 
 class Executor(ABC):
-    """Runs tasks; leave it by ``with`` so that no process is left behind."""
+    """Runs one function on a number of workers; leave it by ``with``, which stops it."""
+
+    def __init__(self, workers: int) -> None:
+        #: what each worker runs now; None for an idle worker
+        self.workers: list[Future[Finished] | None] = [None] * workers
 
     @property
-    @abstractmethod
     def free(self) -> int:
         """How many tasks can be submitted now."""
+        return self.workers.count(None)
+
+    def submit(self, *arguments: Any) -> Future[Finished]:
+        """Give ``function(*arguments)`` to the first idle worker. There must be one: see
+        :attr:`free`."""
+        worker = self.workers.index(None)
+        future: Future[Finished] = Future()
+        self.workers[worker] = future
+        self.begin(future, worker, arguments)
+        return future
 
     @abstractmethod
-    def submit(self, number: int, *arguments: Any) -> None:
-        """Start ``function(*arguments)``; the record of its end bears this number."""
+    def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
+        """Have the task run; ``future`` gets its result. Must not block."""
 
-    @abstractmethod
-    def wait(self, timeout: float | None = None) -> list[Finished]:
-        """Tasks that have ended since the last call; waits for one up to ``timeout`` seconds."""
+    def wait(self, timeout: float | None = None) -> list[Future[Finished]]:
+        """The futures that have ended since the last call; waits up to ``timeout`` seconds for
+        one, without end if that is None, and not at all if nothing runs.
 
-    @abstractmethod
+        Raises:
+            WorkbenchError: a worker could not start.
+        """
+        running = [future for future in self.workers if future is not None]
+        futures.wait(running, timeout, futures.FIRST_COMPLETED)
+        ended = [future for future in running if future.done() and future in self.workers]
+        for future in ended:
+            self.workers[self.workers.index(future)] = None
+        for future in ended:
+            error = future.exception()
+            if error is not None:
+                raise error
+        return ended
+
     def stop(self) -> None:
-        """End at once, without waiting for running tasks."""
+        """End at once: what runs is lost, and its futures are cancelled."""
+        running, self.workers = self.workers, []
+        for future in running:
+            if future is not None:
+                future.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -54,14 +86,14 @@ class Executor(ABC):
         self.stop()
 
 
-def attempt(
-    function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[Any, str, str | None]:
-    """``(value, status, cause)`` of a call. One that raises is a result, not the end of all."""
+def call(function: Callable[..., Any], arguments: tuple[Any, ...], worker: int = 0) -> Finished:
+    """Run a task here. One that raises is a result like another."""
+    start = time.perf_counter()
     try:
-        return function(*arguments), "ok", None
+        value, status, cause = function(*arguments), "ok", None
     except Exception as error:
-        return None, *failure(error)
+        value, (status, cause) = None, failure(error)
+    return Finished(status, value, cause, time.perf_counter() - start, worker)
 
 
 def failure(error: BaseException) -> tuple[str, str]:

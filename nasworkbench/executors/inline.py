@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import torch
 
-from .base import Executor, Finished, attempt
+from .base import Executor, Finished, call
 
 
 class InlineExecutor(Executor):
     """The simplest executor: nothing is spawned, Ctrl-C reaches the task, prints appear.
 
-    The task has as many torch threads as there were when the executor was made. No limit can be
-    enforced from outside: a task that hangs, hangs.
+    The task runs inside of :meth:`wait`, whatever its timeout, with as many torch threads as there
+    were when the executor was made. No limit can be enforced from outside: a task that hangs,
+    hangs.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(workers=1)
         self.function = function
         self.threads = torch.get_num_threads()
-        self.task: tuple[int, tuple[Any, ...]] | None = None
+        self._arguments: tuple[Any, ...] = ()
 
-    @property
-    def free(self) -> int:
-        return 0 if self.task else 1
+    def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
+        self._arguments = arguments
 
-    def submit(self, number: int, *arguments: Any) -> None:
-        self.task = (number, arguments)
-
-    def wait(self, timeout: float | None = None) -> list[Finished]:
-        if self.task is None:
-            return []
-        (number, arguments), self.task = self.task, None
-        start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            value, status, cause = attempt(self.function, arguments)
-        finally:
-            torch.set_num_threads(threads)
-        return [Finished(number, status, value, cause, time.perf_counter() - start)]
+    def wait(self, timeout: float | None = None) -> list[Future[Finished]]:
+        future = self.workers[0]
+        if future is not None:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(self.threads)
+            try:
+                future.set_result(call(self.function, self._arguments))
+            except BaseException:  # Ctrl-C
+                self.stop()
+                raise
+            finally:
+                torch.set_num_threads(threads)
+        return super().wait(timeout)
 
     def stop(self) -> None:
-        self.task = None
+        """Drop the task that waits. The executor can be used again: nothing of it has ended."""
+        super().stop()
+        self.workers = [None]

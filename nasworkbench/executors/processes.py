@@ -9,6 +9,7 @@ replaced.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import pickle
@@ -17,30 +18,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from concurrent.futures import CancelledError, Future
+from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import torch
 import torch.multiprocessing  # registers how tensors travel: by shared memory
 
-from ..errors import SettingsError, WorkbenchError
-from .base import Executor, Finished, attempt, failure
+from ..checks import number, whole
+from ..errors import WorkbenchError
+from .base import Executor, Finished, call, failure
 
-READY = -1  # the number of the first message of a worker
-LOOK_ROUND = 1.0  # seconds
-
-
-@dataclass
-class _Worker:
-    index: int
-    process: BaseProcess
-    pipe: Connection
-    ready: bool = False
-    task: int | None = None
-    started: float = 0.0
+#: Seconds between two looks whether a silent process still lives. Its end closes its pipe, which is
+#: seen at once, unless a process that it has left behind holds the pipe open.
+LIFE_CHECK = 1.0
 
 
 class ProcessExecutor(Executor):
@@ -54,7 +46,7 @@ class ProcessExecutor(Executor):
 
     Raises:
         SettingsError: fewer than one worker, a time limit that is not positive.
-        WorkbenchError: the function cannot be sent to another process, or a worker cannot start.
+        WorkbenchError: the function cannot be sent to another process.
     """
 
     def __init__(
@@ -64,119 +56,147 @@ class ProcessExecutor(Executor):
         time_limit: float | None = None,
         threads: int = 1,
     ) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise SettingsError(f"workers must be a whole number from 1, got {workers!r}")
-        if time_limit is not None and not time_limit > 0:
-            raise SettingsError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
+        super().__init__(whole("workers", workers))
+        if time_limit is not None:
+            number("time_limit", time_limit, 0, above=True)
         self.function = function
         self.time_limit = time_limit
         self.threads = threads
-        self.workers: list[_Worker] = []
+        self._processes: list[_Worker] = []
+        self._threads: list[threading.Thread] = []
+        lock = threading.Lock()
         try:
             for index in range(workers):
-                self.workers.append(self._start(index))
+                self._processes.append(_Worker(index, function, threads, lock))
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, index: int) -> _Worker:
+    def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
+        """A thread talks to the process, so that this one can wait for futures alone."""
+        process = self._processes[worker]
+
+        def settle() -> None:
+            try:
+                finished = process.run(arguments, self.time_limit)
+            except BaseException as error:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+            else:
+                if future.set_running_or_notify_cancel():
+                    future.set_result(finished)
+
+        process.thread = threading.Thread(target=settle, daemon=True)
+        process.thread.start()
+
+    def stop(self) -> None:
+        super().stop()
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.end()
+        self._processes = []
+
+
+class _Worker:
+    """A process that runs one task after another; when it has died, the next one is started."""
+
+    def __init__(
+        self, index: int, function: Callable[..., Any], threads: int, lock: threading.Lock
+    ) -> None:
+        self.index, self.function, self.threads = index, function, threads
+        self.lock = lock  # two threads that wait for processes take each other's exit codes
+        self.thread: threading.Thread | None = None
+        self.stopped = False
+        self.start()
+
+    def start(self) -> None:
         packed = _packed(self.function)  # each time anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work, args=(theirs, self.threads, _gpu(index)), name=f"worker-{index}"
-        )
-        process.start()
-        theirs.close()
-        with contextlib.suppress(OSError):  # it has died already: wait() finds out, and says so
-            ours.send_bytes(packed)
-        return _Worker(index, process, ours)
+        with self.lock:
+            if self.stopped:
+                raise CancelledError
+            self.ready = False
+            self.pipe, theirs = context.Pipe()
+            self.process = context.Process(
+                target=_work,
+                args=(theirs, self.index, self.threads, _gpu(self.index)),
+                name=f"worker-{self.index}",
+            )
+            self.process.start()
+            theirs.close()
+        with contextlib.suppress(OSError):  # it has died already: receive() finds out
+            self.pipe.send_bytes(packed)
 
-    @property
-    def free(self) -> int:
-        return sum(worker.task is None for worker in self.workers)
-
-    def submit(self, number: int, *arguments: Any) -> None:
-        worker = next(worker for worker in self.workers if worker.task is None)
-        if worker.ready and not worker.process.is_alive():  # it has died with nothing to do
-            self._replace(worker, "crashed", None)
-            worker = self.workers[worker.index]
-        worker.task, worker.started = number, time.monotonic()
-        with contextlib.suppress(OSError):  # it has just died: wait() finds out, and says how
-            worker.pipe.send((number, arguments))
-
-    def wait(self, timeout: float | None = None) -> list[Finished]:
-        finished: list[Finished] = []
-        end = None if timeout is None else time.monotonic() + timeout
-        while not finished:
-            busy = [worker for worker in self.workers if worker.task is not None]
-            if not busy:
-                return []
-            wait([worker.pipe for worker in self.workers], self._patience(busy, end))
-            for worker in list(self.workers):
-                finished += self._look_at(worker)
-            if end is not None and time.monotonic() >= end:
-                break
-        return finished
-
-    def _patience(self, busy: list[_Worker], end: float | None) -> float:
-        """Seconds until the next deadline, of a task or of the caller, or until a look round: a
-        dead worker's pipe stays open if a process that it has left behind holds it."""
-        moments = [time.monotonic() + LOOK_ROUND] + ([] if end is None else [end])
-        if self.time_limit is not None:
-            moments += [worker.started + self.time_limit for worker in busy if worker.ready]
-        return max(0.0, min(moments) - time.monotonic())
-
-    def _look_at(self, worker: _Worker) -> list[Finished]:
-        """Read what the worker has sent; find out whether it has died or is over its limit."""
-        dead = not worker.process.is_alive()  # asked first: what it sent before is read below
+    def run(self, arguments: tuple[Any, ...], time_limit: float | None) -> Finished:
+        """Have the process run a task; blocks until it has ended, by itself or at the limit."""
+        if self.ready and not self.process.is_alive():  # it has died with nothing to do
+            self.bury()
+            self.start()
+        if not self.ready:
+            self.expect_ready()
+        start = time.monotonic()  # the start of the process is not the task's time
         try:
-            while worker.pipe.poll():
-                number, status, value, cause, seconds = worker.pipe.recv()
-                if number != READY:
-                    worker.task = None
-                    return [Finished(number, status, value, cause, seconds, worker.index)]
-                if status != "ok":
-                    raise WorkbenchError(f"a worker process cannot load the function: {cause}")
-                worker.ready = True
-                worker.started = time.monotonic()  # its start is not the task's time
+            self.pipe.send(arguments)
+            return self.receive(time_limit)
+        except TimeoutError:
+            self.process.kill()
+            status, cause = "timeout", f"killed at its limit of {time_limit:g} s"
         except (EOFError, OSError):
-            dead = True
-        if dead:
-            return self._replace(worker, "crashed", None)
-        over = time.monotonic() - worker.started
-        if worker.task is not None and worker.ready and self.time_limit and over >= self.time_limit:
-            return self._replace(worker, "timeout", f"killed at its limit of {self.time_limit:g} s")
-        return []
+            status, cause = "crashed", None
+        seconds = time.monotonic() - start
+        code = self.bury()
+        self.start()
+        return Finished(status, None, cause or _death(code), seconds, self.index)
 
-    def _replace(self, worker: _Worker, status: str, cause: str | None) -> list[Finished]:
-        """A new process in the place of one that is dead or must die."""
-        if status == "timeout":
-            worker.process.kill()
-        worker.process.join(5)
-        if worker.process.is_alive():  # it has closed its pipe and lives on
-            worker.process.kill()
-            worker.process.join()
-        if not worker.ready:
+    def expect_ready(self) -> None:
+        """Wait until the process has loaded the function."""
+        try:
+            cause = self.receive(None)
+        except (EOFError, OSError):
             raise WorkbenchError(
                 "a worker process died while it started. A script that starts workers must do so "
                 'under  if __name__ == "__main__":  (each worker imports the script again)'
-            )
-        worker.pipe.close()
-        self.workers[worker.index] = self._start(worker.index)
-        if worker.task is None:
-            return []
-        seconds = time.monotonic() - worker.started
-        cause = cause or _death(worker.process.exitcode)
-        return [Finished(worker.task, status, None, cause, seconds, worker.index)]
+            ) from None
+        if cause is not None:
+            raise WorkbenchError(f"a worker process cannot load the function: {cause}")
+        self.ready = True
 
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.process.kill()
-        for worker in self.workers:
-            worker.process.join()
-            worker.pipe.close()
-        self.workers = []
+    def receive(self, limit: float | None) -> Any:
+        """What the process sends next.
+
+        Raises:
+            TimeoutError: nothing came within ``limit`` seconds.
+            EOFError, OSError: the process has died.
+        """
+        end = math.inf if limit is None else time.monotonic() + limit
+        while not self.pipe.poll(max(0.0, min(LIFE_CHECK, end - time.monotonic()))):
+            if not self.process.is_alive() and not self.pipe.poll():
+                raise EOFError
+            if time.monotonic() >= end:
+                raise TimeoutError
+        return self.pipe.recv()
+
+    def bury(self) -> int | None:
+        """See to it that the process has ended; returns its exit code."""
+        with self.lock:
+            self.process.join(5)
+            self.process.kill()  # it has closed its pipe and lives on
+            self.process.join()
+            self.pipe.close()
+            return self.process.exitcode
+
+    def kill(self) -> None:
+        """End the process at once; no other is started."""
+        with self.lock:
+            self.stopped = True
+            self.process.kill()
+
+    def end(self) -> None:
+        """Wait until process and thread have ended."""
+        if self.thread is not None:
+            self.thread.join()
+        self.bury()
 
 
 def _packed(function: Callable[..., Any]) -> Any:
@@ -217,7 +237,7 @@ def _death(code: int | None) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _work(pipe: Connection, threads: int, gpu: str | None) -> None:
+def _work(pipe: Connection, worker: int, threads: int, gpu: str | None) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -227,22 +247,20 @@ def _work(pipe: Connection, threads: int, gpu: str | None) -> None:
     try:
         function = pipe.recv()
     except Exception as error:
-        pipe.send((READY, "error", None, failure(error)[1], 0.0))
+        pipe.send(failure(error)[1])
         return
-    pipe.send((READY, "ok", None, None, 0.0))
+    pipe.send(None)  # ready
     while True:
         try:
-            number, arguments = pipe.recv()
+            arguments = pipe.recv()
         except EOFError:
             return
-        start = time.perf_counter()
-        value, status, cause = attempt(function, arguments)
-        seconds = time.perf_counter() - start
+        finished = call(function, arguments, worker)
         try:
-            pipe.send((number, status, value, cause, seconds))
+            pipe.send(finished)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             cause = f"what the function returned cannot be sent back: {failure(error)[1]}"
-            pipe.send((number, "error", None, cause, seconds))
+            pipe.send(Finished("error", None, cause, finished.seconds, worker))
 
 
 def _die_with_parent() -> None:

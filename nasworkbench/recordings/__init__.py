@@ -4,21 +4,19 @@
 ('laptop', 'laptop-random')
 >>> recordings.about("laptop")["command"]
 'nasworkbench search --tier laptop --name recorded --seed 0'
->>> search.Recording(recordings.folder("laptop"))
+>>> History(recordings.folder("laptop"))
 
-Each is a real run's whole ``search.sqlite``, packed: every trial with its tokens, log-probabilities
-and curves. Only the controller's last weights are left out, which can be re-enacted; so such a
-search can be read, but not gone on with.
+Each is a real run's whole ``search.sqlite``, packed: every trial with its tokens, curves, and the
+distributions it was drawn from. Only the controller's last weights are left out: such a search can
+be read, but not gone on with.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import lzma
 import os
 import secrets
-import sqlite3
 import tempfile
 import time
 from contextlib import closing
@@ -27,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, listed
-from ..search import Store
-from ..search.sqlite_file import damaged
+from ..search import History, Store
 from ..search.store import FILE
 
 #: The recordings, and the SHA-256 of the packed file of each.
@@ -53,13 +50,13 @@ def folder(name: str) -> Path:
     """
     if name not in RECORDINGS:
         raise StoreError(f"there is no recording {name!r}; the recordings are {listed(RECORDINGS)}")
-    place = Path(_home().name) / name
-    if not (place / FILE).is_file():
-        place.mkdir(exist_ok=True)
-        half_made = place / f"{FILE}.{secrets.token_hex(4)}"  # two threads may be here
-        half_made.write_bytes(lzma.decompress(_packed(name)))
-        os.replace(half_made, place / FILE)
-    return place
+    unpacked = Path(_home().name) / name
+    if not (unpacked / FILE).is_file():
+        unpacked.mkdir(exist_ok=True)
+        unfinished = unpacked / f"{FILE}.{secrets.token_hex(4)}"  # two threads may be here
+        unfinished.write_bytes(lzma.decompress(_packed(name)))
+        os.replace(unfinished, unpacked / FILE)
+    return unpacked
 
 
 def about(name: str) -> dict[str, Any]:
@@ -69,13 +66,13 @@ def about(name: str) -> dict[str, Any]:
     Raises:
         StoreError: as :func:`folder`.
     """
-    with closing(Store(folder(name))) as store:
+    with History(folder(name)) as history:
         return {
-            "command": store.meta("command"),
-            "date": time.strftime("%Y-%m-%d", time.gmtime(store.meta("created_at"))),
-            "trials": store.count("place IS NOT NULL"),
-            "controller": store.meta("controller")["class"],
-            **store.meta("provenance"),
+            "command": history.meta("command"),
+            "date": time.strftime("%Y-%m-%d", time.gmtime(history.meta("created_at"))),
+            "trials": history.count,
+            "controller": history.name,
+            **history.meta("provenance"),
         }
 
 
@@ -96,22 +93,11 @@ def pack(directory: str | Path, path: str | Path, command: str | None = None) ->
         StoreError: no search there, a damaged one, or a path that cannot be written.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(prefix="nasworkbench-") as place:
-        copy = Path(place) / FILE
-        try:
-            with closing(Store(directory)) as store, closing(sqlite3.connect(copy)) as target:
-                store.connection.backup(target)  # with all that is still in its log
-                with target:
-                    target.execute("DELETE FROM state")
-                    if command is not None:
-                        target.execute(
-                            "INSERT OR REPLACE INTO meta VALUES ('command', ?)",
-                            (json.dumps(command),),
-                        )
-                target.execute("PRAGMA journal_mode = DELETE")
-                target.execute("VACUUM")
-        except sqlite3.Error as error:
-            raise damaged(Path(directory) / FILE, error) from None
+    notes = {} if command is None else {"command": command}
+    with tempfile.TemporaryDirectory(prefix="nasworkbench-") as temporary:
+        copy = Path(temporary) / FILE
+        with closing(Store(directory, read_only=True)) as store:
+            store.copy_to(copy, without_state=True, **notes)
         packed = lzma.compress(copy.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
     try:
         path.write_bytes(packed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ import pandas
 
 from .. import plots
 from ..errors import WorkbenchError
-from ..search import Store, trials_frame
 from ..search.store import FILE
 from ..tables import Table
-from .best import best, reads_table, revealed
+from .best import best, table_section
+from .contents import Contents, read
 from .figures import operation_figure, retrained_figure, reward_figure, update_figure
 from .formatting import date, decimals, duration, missing, short, whole
 
@@ -44,7 +44,7 @@ def write(
         directory: a run folder, at any moment of its search.
         path: where to; by default ``report.html`` in the run folder.
         table: what the search's :class:`nasworkbench.TableEvaluator` read, if the library cannot
-            load it by its name. The report reveals its test accuracies.
+            load it by its name. The report shows its test accuracies.
 
     Raises:
         StoreError: no search in the folder, or a damaged one.
@@ -54,10 +54,10 @@ def write(
     directory = Path(directory)
     path = directory / TEMPLATE if path is None else Path(path)
     page = render(directory, table)
-    half_made = path.with_name(path.name + ".new")
+    unfinished = path.with_name(path.name + ".new")
     try:
-        half_made.write_text(page, encoding="utf-8")
-        os.replace(half_made, path)
+        unfinished.write_text(page, encoding="utf-8")
+        os.replace(unfinished, path)
     except OSError as error:
         raise WorkbenchError(f"cannot write the report to {path}: {error}") from None
     return path
@@ -66,34 +66,34 @@ def write(
 def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
     directory = Path(directory)
-    search = _read(directory)
-    baseline = _read(directory / "random") if (directory / "random" / FILE).is_file() else None
-    job = search["meta"]["job"] or {}
-    searches = [("search", _class_name(search), search)]
-    if baseline is not None:
-        searches.append(("baseline", "random search", baseline))
-    judged = plots.retrained_rows(search["retrainings"])
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            name=job.get("name") or directory.resolve().name,
-            tier=job.get("tier"),
-            verdict=search["meta"]["verdict"],
-            revealed=revealed(search, table),
-            many=many_searches(),
-            facts=_facts(search, baseline),
-            best=best(search),
-            rewards=reward_figure(search, _class_name(search), baseline),
-            operations=operation_figure(search),
-            updates=update_figure(search),
-            judged=retrained_figure(judged),
-            cells=list(_retrained_cells(judged)),
-            searches=[_listed(prefix, label, found) for prefix, label, found in searches],
-            settings=list(_settings(search, baseline)),
-            written_at=datetime.now(UTC).timestamp(),
-        )
-    )
+    with ExitStack() as stack:
+        search = stack.enter_context(read(directory))
+        baseline = None
+        if (directory / "random" / FILE).is_file():
+            baseline = stack.enter_context(read(directory / "random"))
+        name = search.history.name
+        searches = [("search", name, search)]
+        if baseline is not None:
+            searches.append(("baseline", "random search", baseline))
+        retrained = plots.retrained_rows(search.retrained)
+        page = {
+            "name": search.job.get("name") or directory.resolve().name,
+            "tier": search.job.get("tier"),
+            "verdict": search.history.meta("verdict"),
+            "table": table_section(search, table),
+            "many": many_searches(),
+            "facts": _facts(search, baseline),
+            "best": best(search),
+            "rewards": reward_figure(search, name, baseline),
+            "operations": operation_figure(search),
+            "updates": update_figure(search),
+            "retrained": retrained_figure(retrained),
+            "cells": list(_retrained_cells(retrained)),
+            "searches": [_listed(*each) for each in searches],
+            "settings": list(_settings(search, baseline)),
+            "written_at": datetime.now(UTC).timestamp(),
+        }
+    return _environment().get_template(TEMPLATE).render(page)
 
 
 def many_searches() -> list[str]:
@@ -102,47 +102,25 @@ def many_searches() -> list[str]:
     return json.loads(Path(__file__).with_name(MANY).read_text(encoding="utf-8"))
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-
-def _read(directory: Path) -> dict[str, Any]:
-    """All that the report needs from one store, which is closed again at once."""
-    names = ("space", "controller", "evaluator", "seed", "failure_reward", "time_limit")
-    others = ("provenance", "created_at", "goal", "job", "verdict")
-    store = Store(directory)
-    with closing(store):
-        return {
-            "meta": {name: store.meta(name) for name in (*names, *others)},
-            "trials": trials_frame(store),
-            "updates": plots.update_rows(store.updates()),
-            "retrainings": store.retrainings(),
-        }
-
-
-def _class_name(search: dict[str, Any]) -> str:
-    return (search["meta"]["controller"] or {}).get("class", "controller")
-
-
 # --- the sections' contents -------------------------------------------------------------------
 
 
-def _facts(search: dict[str, Any], baseline: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _facts(search: Contents, baseline: Contents | None) -> list[tuple[str, str]]:
     """The numbers at the top: what was spent, and what was found."""
-    trials = search["trials"]
-    finished, goal = len(trials), search["meta"]["goal"] or 0
-    failed = int((trials["status"] != "ok").sum())
-    uncached = "architectures looked up" if reads_table(search) else "children trained"
+    trials = search.trials
+    finished, goal = len(trials), search.history.meta("goal", 0)
+    trained = "architectures looked up" if search.history.reads_table else "children trained"
     facts = [
         ("best reward", decimals(_top(trials))),
         ("finished trials", whole(finished) + (f" of {whole(goal)}" if finished < goal else "")),
-        (uncached, whole(int((~trials["cached"]).sum()))),
+        (trained, whole(int((~trials["cached"]).sum()))),
         ("rewards from the cache", whole(int(trials["cached"].sum()))),
-        ("failed trials", whole(failed)),
+        ("failed trials", whole(int((trials["status"] != "ok").sum()))),
         ("workers' time", duration(float(trials["seconds"].sum()))),
         ("from start to last trial", duration(_wall(search))),
     ]
     if baseline is not None:
-        facts.insert(1, ("random search's best", decimals(_top(baseline["trials"]))))
+        facts.insert(1, ("random search's best", decimals(_top(baseline.trials))))
     return facts
 
 
@@ -151,32 +129,32 @@ def _top(trials: pandas.DataFrame) -> float | None:
     return None if good.empty else float(good.max())
 
 
-def _wall(search: dict[str, Any]) -> float | None:
-    ended, started = search["trials"]["ended_at"], search["meta"]["created_at"]
+def _wall(search: Contents) -> float | None:
+    ended, started = search.trials["ended_at"], search.history.meta("created_at")
     return None if ended.empty or started is None else max(0.0, float(ended.max()) - started)
 
 
-def _retrained_cells(judged: pandas.DataFrame) -> Iterator[dict[str, Any]]:
+def _retrained_cells(rows: pandas.DataFrame) -> Iterator[dict[str, Any]]:
     """A line per retrained cell."""
-    for (origin, cell, key), own in judged.groupby(["origin", "cell", "key"], sort=True):
-        tests = own["test"].dropna()
+    for (origin, cell, key), runs in rows.groupby(["origin", "cell", "key"], sort=True):
+        tests = runs["test"].dropna()
         yield {
             "origin": origin,
             "cell": cell,
             "key": key,
-            "reward": own["reward"].iloc[0],
-            "runs": own.to_dict("records"),
+            "reward": runs["reward"].iloc[0],
+            "runs": runs.to_dict("records"),
             "mean": None if tests.empty else float(tests.mean()),
         }
 
 
-def _listed(prefix: str, label: str, search: dict[str, Any]) -> dict[str, Any]:
+def _listed(prefix: str, label: str, search: Contents) -> dict[str, Any]:
     """One search's table of trials, and its failures counted by status and cause."""
-    trials = search["trials"].sort_values("number")
+    trials = search.trials.sort_values("number")
     failed = trials[trials["status"] != "ok"].fillna({"cause": "no cause was noted"})
     failures = [
-        {"status": status, "cause": cause, "count": len(own), "numbers": own["number"].tolist()}
-        for (status, cause), own in failed.groupby(["status", "cause"])
+        {"status": status, "cause": cause, "count": len(rows), "numbers": rows["number"].tolist()}
+        for (status, cause), rows in failed.groupby(["status", "cause"])
     ]
     return {
         "prefix": prefix,
@@ -189,35 +167,32 @@ def _listed(prefix: str, label: str, search: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(
-    search: dict[str, Any], baseline: dict[str, Any] | None
+    search: Contents, baseline: Contents | None
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Titled lists of (name, value): everything that it takes to do it again."""
-    meta = search["meta"]
-    job = meta["job"] or {}
+    meta, limit = search.history.meta, search.history.meta("time_limit")
     yield (
         "run",
         [
-            ("tier", str(job.get("tier") or "none")),
-            ("seed of the children", str(meta["seed"])),
-            ("told of a failure", str(meta["failure_reward"])),
-            ("time limit", duration(meta["time_limit"]) if meta["time_limit"] else "none"),
-            ("started", date(meta["created_at"])),
-            ("last trial ended", date(search["trials"]["ended_at"].max())),
+            ("tier", str(search.job.get("tier") or "none")),
+            ("seed of the children", str(meta("seed"))),
+            ("told of a failure", str(meta("failure_reward"))),
+            ("time limit", duration(limit) if limit else "none"),
+            ("started", date(meta("created_at"))),
+            ("last trial ended", date(search.trials["ended_at"].max())),
         ],
     )
     for role in ("space", "controller", "evaluator"):
-        yield _described(role, meta[role])
+        yield _described(role, meta(role))
     if baseline is not None:
-        yield _described("baseline", baseline["meta"]["controller"])
-    if job.get("tier_settings"):
-        yield "tier", list(_flat(job["tier_settings"]))
-    yield "versions and machine", list(_flat(meta["provenance"] or {}))
+        yield _described("baseline", baseline.history.controller)
+    if search.job.get("tier_settings"):
+        yield "tier", list(_flat(search.job["tier_settings"]))
+    yield "versions and machine", list(_flat(meta("provenance", {})))
 
 
-def _described(role: str, record: dict[str, Any] | None) -> tuple[str, list[tuple[str, str]]]:
-    record = record or {}
-    values = list(_flat(record.get("settings") or {}))
-    return role, [("class", str(record.get("class", "unknown"))), *values]
+def _described(role: str, record: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    return role, [("class", record["class"]), *_flat(record["settings"])]
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -235,7 +210,7 @@ def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent.parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

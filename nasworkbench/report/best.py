@@ -1,10 +1,9 @@
-"""What the search has found: its best architecture, and what a table reveals about it."""
+"""The best architecture of a search, and what a table says about the search."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from markupsafe import Markup
@@ -13,32 +12,32 @@ from .. import tables
 from ..comparison import best_retrained
 from ..comparison.table_result import TableResult, table_result
 from ..drawing import draw
-from ..errors import GenotypeError, TableError, WorkbenchError
-from ..genotype import Genotype
-from ..spaces import GraphArchitecture
-from ..tables import Table, TableEvaluator
+from ..errors import StoreError, TableError, WorkbenchError
+from ..genotype import Architecture, Genotype
+from ..tables import Table
+from .contents import Contents
 from .formatting import decimals, missing, whole
 
 
-def best(search: dict[str, Any]) -> dict[str, Any] | None:
-    """The best cell, its text, and its drawings for light and dark pages.
+def best(search: Contents) -> dict[str, Any] | None:
+    """The best architecture, its text, and its drawings for light and dark pages.
 
     Best by validation after the final training, if there was one; else by reward.
     """
-    trials = search["trials"]
-    good = trials[(trials["status"] == "ok") & ~trials["cached"]]
-    if good.empty:
+    trials = search.trials
+    measured = trials[(trials["status"] == "ok") & ~trials["cached"]]
+    if measured.empty:
         return None
-    judged = best_retrained(search["retrainings"])
-    if judged is not None and (good["key"] == judged.key).any():
-        good = good[good["key"] == judged.key]
-    row = good.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
+    retrained = best_retrained(search.retrained)
+    if retrained is not None and (measured["key"] == retrained.key).any():
+        measured = measured[measured["key"] == retrained.key]
+    row = measured.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
     runs = [
         run
-        for run in search["retrainings"]
+        for run in search.retrained
         if (run["origin"], run["key"], run["status"]) == ("controller", row["key"], "ok")
     ]
-    found: dict[str, Any] = {
+    page: dict[str, Any] = {
         "number": int(row["number"]),
         "key": row["key"],
         "reward": row["reward"],
@@ -46,60 +45,49 @@ def best(search: dict[str, Any]) -> dict[str, Any] | None:
         "seed": int(row["seed"]),
         "validation": _mean(run["validation"] for run in runs),
         "test": _mean(run["test"] for run in runs),
-        "text": row["genotype"],
+        "text": f"tokens {', '.join(map(str, row['tokens']))}",
         "title": "Best architecture",
         "drawings": [],
         "excuse": None,
     }
-    genotype = _architecture(row["genotype"])
-    if genotype is None:
-        found["excuse"] = "This search's genotypes are not cells: here is the text alone."
-        return found
-    parts: list[tuple[str, Any]] = [("graph architecture", genotype)]
-    if isinstance(genotype, Genotype):
-        found["title"] = "Best cell"
-        parts = [(f"{role} cell", cell) for role, cell in genotype.cells]
-        if tied(search):
-            parts = [("normal and reduction cell", genotype.normal)]
-    found["text"] = str(genotype)
     try:
-        found["drawings"] = [
-            (title, _inline_svg(part, "light"), _inline_svg(part, "dark")) for title, part in parts
+        architecture = search.history.trial(page["number"]).genotype
+    except StoreError:  # a space of the user's own
+        page["excuse"] = "The library cannot decode this search's tokens: here they are."
+        return page
+    page["text"] = str(architecture)
+    if isinstance(architecture, Genotype):
+        page["title"] = "Best cell"
+    try:
+        page["drawings"] = [
+            (title, _inline_svg(part, "light"), _inline_svg(part, "dark"))
+            for title, part in _parts(architecture)
         ]
     except WorkbenchError as error:
-        found["excuse"] = f"No drawing: {error}"
-    return found
+        page["excuse"] = f"No drawing: {error}"
+    return page
 
 
-def _architecture(text: str) -> Genotype | GraphArchitecture | None:
-    """What a stored JSON text says; None if it is of a user's own space."""
-    for kind in (Genotype, GraphArchitecture):
-        with suppress(GenotypeError):
-            return kind.from_json(text)
-    return None
+def _parts(architecture: Architecture) -> list[tuple[str, Any]]:
+    """What is drawn, with a title each."""
+    if not isinstance(architecture, Genotype):
+        return [("architecture", architecture)]
+    if architecture.normal == architecture.reduction:
+        return [("normal and reduction cell", architecture.normal)]
+    return [(f"{role} cell", cell) for role, cell in architecture.cells]
 
 
-def tied(search: dict[str, Any]) -> bool:
-    """Whether one cell serves as both."""
-    return (search["meta"]["space"] or {}).get("settings", {}).get("tied", False)
-
-
-def reads_table(search: dict[str, Any]) -> bool:
-    """Whether the search's rewards are from a table."""
-    return (search["meta"]["evaluator"] or {}).get("class") == TableEvaluator.__name__
-
-
-def revealed(search: dict[str, Any], given: Table | None) -> dict[str, Any] | None:
-    """What the search's table says of it; None if its rewards are from no table.
+def table_section(search: Contents, given: Table | None) -> dict[str, Any] | None:
+    """What the search's table says of it; None if its rewards are not from a table.
 
     Raises:
         TableError: the given table is not what the search read.
     """
-    if not reads_table(search):
+    if not search.history.reads_table:
         if given is not None:
             raise TableError(f"this search did not read its rewards from a table, nor from {given}")
         return None
-    settings = search["meta"]["evaluator"].get("settings", {})
+    settings = search.history.evaluator["settings"]
     name, digest = settings.get("table"), settings.get("digest")
     if given is not None and given.digest != digest:
         raise TableError(
@@ -115,24 +103,24 @@ def revealed(search: dict[str, Any], given: Table | None) -> dict[str, Any] | No
                 f"the search read a table of this name with digest {digest}; the one that is here "
                 f"has digest {table.digest}"
             )
-        found = table_result(table, search["trials"])
+        result = table_result(table, search.trials)
     except Exception as error:  # files and code of others; the report is worth having without them
-        return {"table": name, "sentence": None, "excuse": str(error)}
-    return {"table": name, "sentence": found.sentence, "facts": list(_table_facts(found))}
+        return {"name": name, "sentence": None, "excuse": str(error)}
+    return {"name": name, "sentence": result.sentence, "facts": list(_table_facts(result))}
 
 
-def _table_facts(found: TableResult) -> Iterator[tuple[str, str]]:
-    if found.best is not None:
-        yield "validation accuracy", decimals(found.best.validation)
-        yield "test accuracy", decimals(found.best.test)
-        yield "rank by validation", f"{whole(found.best.rank)} of {whole(found.architectures)}"
-        yield "validation regret", decimals(found.best.validation_regret)
-        yield "test regret", decimals(found.best.test_regret)
-    yield "different architectures", whole(found.seen)
-    yield "share of the table seen", f"{100 * found.share:.1f} %"
-    yield "repeated proposals", whole(found.repeated)
-    if found.missing:
-        yield "not in the table", whole(found.missing)
+def _table_facts(result: TableResult) -> Iterator[tuple[str, str]]:
+    if result.best is not None:
+        yield "validation accuracy", decimals(result.best.validation)
+        yield "test accuracy", decimals(result.best.test)
+        yield "rank by validation", f"{whole(result.best.rank)} of {whole(result.architectures)}"
+        yield "validation regret", decimals(result.best.validation_regret)
+        yield "test regret", decimals(result.best.test_regret)
+    yield "different architectures", whole(result.seen)
+    yield "share of the table seen", f"{100 * result.share:.1f} %"
+    yield "repeated proposals", whole(result.repeated)
+    if result.missing:
+        yield "not in the table", whole(result.missing)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -1,13 +1,8 @@
-"""The search itself: the ask/tell loop, and the store that survives everything."""
+"""The search itself: the ask/tell loop, the store that survives everything, and its history."""
 
-from .recording import Recording
+from .history import History
 from .search import Search
-from .store import Store, Trial, trials_frame
+from .store import Store
+from .trial import Trial
 
-__all__ = [
-    "Recording",
-    "Search",
-    "Store",
-    "Trial",
-    "trials_frame",
-]
+__all__ = ["History", "Search", "Store", "Trial"]

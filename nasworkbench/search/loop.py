@@ -1,17 +1,31 @@
-"""The loop of a running search: fill the workers, note what they find, until the goal."""
+"""The loop of a running search: ask, evaluate, store, tell.
+
+Every trial is stored before anybody is told of it, and told exactly once, in the order of
+completion. The draw of a proposal follows from the controller's seed, the proposal's number and
+what the controller has learnt, so a stored state and the trials since then give the controller back.
+"""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+import numpy
+
+from ..controllers import Controller, Outcome
+from ..errors import StoreError
 from ..executors import Executor, Finished
-from ..training.evaluator import Evaluation
-from .ledger import Ledger
+from ..training import Evaluation
+from .background import Background
 from .progress import Progress
-from .store import Trial
+from .store import Store
+from .trial import Trial
+
+#: The state of a controller that makes no updates is stored after so many trials: a search that is
+#: resumed tells it of no more than these again. This project's choice.
+STATE_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -19,97 +33,162 @@ class Activity:
     """What a worker is busy with."""
 
     number: int  #: of the trial
-    key: str  #: of its genotype
+    key: str  #: of its architecture
     since: float  #: seconds since 1970
 
 
 class Loop:
-    """The state of one call of ``run``: what runs, what waits for it, what is still queued."""
+    """One call of ``run``.
+
+    Args:
+        store, controller: of the search; the controller is set to what the store says.
+        seed: the children's seeds follow from it and from the trial's number.
+        failure_reward: what the controller is told of a child that failed; None: nothing.
+        control: its events pause and stop the loop.
+
+    Raises:
+        StoreError: the store holds trials and no state of the controller: it is a recording.
+    """
 
     def __init__(
         self,
-        ledger: Ledger,
-        executor: Executor,
-        queue: deque[Trial],
-        bar: Progress,
-        done: int,
-        goal: int,
-        go: threading.Event,
-        stopping: threading.Event,
+        store: Store,
+        controller: Controller,
+        seed: int,
+        failure_reward: float | None,
+        control: Background,
     ) -> None:
-        self.ledger, self.executor, self.queue, self.bar = ledger, executor, queue, bar
-        self.done, self.goal, self.go, self.stopping = done, goal, go, stopping
-        self.running: dict[int, Trial] = {}
-        self.held: list[Trial] = []  # the same genotype is being evaluated at this moment
-        # executors give a task to their first free worker, so places here are workers there
-        self.workers: list[Activity | None] = [None] * executor.free
+        self.store, self.controller, self.control = store, controller, control
+        self.seed, self.failure_reward = seed, failure_reward
+        self.done = store.finished_count
+        self._recover()
+        self.queue = deque(store.unfinished())
+        self.running: dict[Future[Finished], tuple[Trial, float]] = {}  # and since when
+        self.held: list[Trial] = []  # the same architecture is being evaluated now
+        self.executor: Executor | None = None
+        self.bar: Progress | None = None
 
-    def run(self) -> None:
+    def _recover(self) -> None:
+        """Load the stored state and tell the controller what has ended since.
+
+        The state in memory does not count: an interruption may have cut the controller short in
+        the middle of an update, or another process may have gone on with the search.
+        """
+        state, self.stored_at = self.store.state()
+        if state is not None:
+            self.controller.load_state_dict(state)
+        elif self.done:
+            raise StoreError(
+                f"{self.store.path} is a recording: it holds what was measured, but not the "
+                "controller's state to go on from. Look at it by History(directory) or "
+                "SearchReplay(directory), or start a search of your own"
+            )
+        since = self.store.proposed_from(self.controller.asked)
+        self.controller.proposed_since([trial.proposal for trial in since])
+        for trial in self.store.finished_after(self.stored_at):
+            self.tell(trial)
+
+    @property
+    def activity(self) -> list[Activity | None]:
+        """What each worker does, None for an idle one."""
+        workers = [] if self.executor is None else list(self.executor.workers)
+        busy = [None if future is None else self.running.get(future) for future in workers]
+        return [w and Activity(w[0].number, w[0].key, w[1]) for w in busy]
+
+    def run(self, executor: Executor, goal: int, bar: Progress) -> None:
+        """Until ``goal`` trials have ended, or the search is stopped."""
+        self.executor, self.bar = executor, bar
         try:
-            while self.done < self.goal and not self.stopping.is_set():
-                if self.go.is_set():
-                    self.fill()
+            while self.done < goal and not self.control.stopping.is_set():
+                if self.control.unpaused.is_set():
+                    self._fill(executor, goal)
                 elif not self.running:
-                    self.go.wait()
-                for record in self.executor.wait(0.1):
-                    self.finish(record)
+                    self.control.unpaused.wait()
+                for future in executor.wait(0.1):
+                    self._finish(future)
         finally:
             if self.running:
-                self.executor.stop()  # what still runs is worth nothing, and must not be met again
-            for trial in self.running.values():
+                executor.stop()  # what still runs is lost, and must not be met again
+            for trial, _ in self.running.values():
                 trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
-                self.ledger.store.ended(trial)
+                self.store.ended(trial)
 
-    def fill(self) -> None:
+    def _fill(self, executor: Executor, goal: int) -> None:
         """Give every free worker a trial, those left over from an earlier run first."""
         while (
-            self.executor.free
-            and self.done + len(self.running) + len(self.held) < self.goal
-            and self.go.is_set()
-            and not self.stopping.is_set()
+            executor.free
+            and self.done + len(self.running) + len(self.held) < goal
+            and self.control.unpaused.is_set()
+            and not self.control.stopping.is_set()
         ):
-            trial = self.queue.popleft() if self.queue else self.ledger.propose()
-            known = self.ledger.store.measured(trial.key)
-            if known is not None:
-                trial.status, trial.reward, trial.cached = "ok", known.reward, True
-                trial.parameters, trial.seconds, trial.cause = known.parameters, 0.0, None
-                self.end(trial)
-            elif any(trial.key == other.key for other in self.running.values()):
+            fresh = not self.queue
+            trial = self._ask() if fresh else self.queue.popleft()
+            known = self.store.measured(trial.key)
+            twin = any(trial.key == other.key for other, _ in self.running.values())
+            starts = known is None and not twin
+            trial.attempts += starts
+            if fresh:
+                self.store.proposed(trial)
+            elif starts:
+                self.store.started(trial)
+            if starts:
+                future = executor.submit(trial.genotype, trial.seed)
+                self.running[future] = (trial, time.time())
+            elif known is None:
                 self.held.append(trial)
             else:
-                self.running[trial.number] = trial
-                self.executor.submit(trial.number, trial.genotype, trial.seed)
-                self.note(trial)
+                trial.status, trial.reward, trial.cached = "ok", known.reward, True
+                trial.parameters, trial.seconds, trial.cause = known.parameters, 0.0, None
+                self._end(trial)
 
-    def note(self, trial: Trial) -> None:
-        """A worker has taken this trial."""
-        if None not in self.workers:  # an executor that serves others too has become freer
-            self.workers.append(None)
-        place = self.workers.index(None)
-        self.workers[place] = Activity(trial.number, trial.key, time.time())
+    def _ask(self) -> Trial:
+        """Ask the controller for one proposal."""
+        (proposal,) = self.controller.ask(1)
+        seeds = numpy.random.SeedSequence([self.seed, proposal.number])
+        seed = int(seeds.generate_state(1)[0])
+        return Trial(proposal, proposal.genotype.key, seed, self.controller.updates)
 
-    def finish(self, record: Finished) -> None:
-        """Note how an evaluation ended; those that waited for the same genotype come next."""
-        trial = self.running[record.number]
-        trial.status, trial.cause = record.status, record.cause
-        trial.seconds, trial.worker = record.seconds, record.worker
-        if record.status == "ok":
-            evaluation: Evaluation = record.value
-            if evaluation.status == "stopped" and self.stopping.is_set():
+    def _finish(self, future: Future[Finished]) -> None:
+        """Note how an evaluation ended; those that waited for the same architecture come next."""
+        finished = future.result()
+        trial, _ = self.running[future]
+        trial.status, trial.cause = finished.status, finished.cause
+        trial.seconds, trial.worker = finished.seconds, finished.worker
+        if finished.status == "ok":
+            evaluation: Evaluation = finished.value
+            if evaluation.status == "stopped" and self.control.stopping.is_set():
                 return  # it stays among the running ones and is stored as stopped
             trial.status, trial.cause = evaluation.status, evaluation.cause
             trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
             trial.parameters = evaluation.parameters
             if trial.status == "stopped":  # a word for trials that run again
                 trial.status, trial.cause = "error", "the evaluator stopped without being told to"
-        del self.running[record.number]
-        busy = next(work for work in self.workers if work and work.number == record.number)
-        self.workers[self.workers.index(busy)] = None
-        self.end(trial)
+        del self.running[future]
+        self._end(trial)
         self.queue.extendleft(held for held in reversed(self.held) if held.key == trial.key)
         self.held = [held for held in self.held if held.key != trial.key]
 
-    def end(self, trial: Trial) -> None:
+    def _end(self, trial: Trial) -> None:
+        """Store how a trial ended, then tell the controller."""
         trial.completion_order = self.done = self.done + 1
-        self.ledger.end(trial)
-        self.bar.show(trial)
+        trial.told_reward = trial.reward if trial.status == "ok" else self.failure_reward
+        trial.updates_at_tell = self.controller.updates
+        self.store.ended(trial)
+        self.tell(trial)
+        if self.bar is not None:
+            self.bar.show(trial)
+
+    def tell(self, trial: Trial) -> None:
+        """Tell the controller of a stored trial; its new state is stored with its update."""
+        before = self.controller.last_update
+        if trial.told_reward is not None:
+            self.controller.tell([Outcome(trial.proposal, trial.told_reward)])
+        update = self.controller.last_update
+        order = trial.completion_order or 0
+        if update is not before:
+            self.store.save_state(self.controller.state_dict(), order, update)
+        elif order - self.stored_at >= STATE_EVERY:
+            self.store.save_state(self.controller.state_dict(), order)
+        else:
+            return
+        self.stored_at = order

@@ -54,15 +54,18 @@ def describe(thing: Any) -> dict[str, Any]:
     return {"class": name, "settings": settings}
 
 
-def record(found: Any, role: str, directory: Any) -> dict[str, Any]:
+def description(stored: Any, role: str, directory: Any) -> dict[str, Any]:
     """What a store says about a role, if it is what :func:`describe` gave.
 
     Raises:
         StoreError: it is something else.
     """
-    fields = found if isinstance(found, dict) else {}
+    fields = stored if isinstance(stored, dict) else {}
     if not isinstance(fields.get("class"), str) or not isinstance(fields.get("settings"), dict):
-        raise StoreError(f"{directory}: the description of its {role} is damaged: {found!r:.80}")
+        raise StoreError(
+            f"{directory}: the stored description of its {role} is damaged: {stored!r:.80}. "
+            "Restore the folder from a copy, or start a search in another one"
+        )
     return fields
 
 

@@ -10,9 +10,7 @@ Every arrow of this loop can be cut by kill -9 and the search goes on from there
 
 from __future__ import annotations
 
-import atexit
 import math
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -27,9 +25,12 @@ from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError, TableError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
 from ..provenance import provenance
-from ..tables.evaluator import TableEvaluator
-from ..training.evaluator import Evaluation, Task
-from .ledger import Ledger
+from ..spaces import Space
+from ..tables import TableEvaluator
+from ..training import Evaluation
+from ..training.evaluator import Task
+from .background import Background
+from .history import trials_frame
 from .loop import Activity, Loop
 from .progress import Progress
 from .rebuilding import (
@@ -38,10 +39,11 @@ from .rebuilding import (
     build_evaluator,
     build_space,
     describe,
+    description,
     difference,
-    record,
 )
-from .store import Store, Trial, trials_frame
+from .store import Store
+from .trial import Trial
 
 if TYPE_CHECKING:
     import pandas
@@ -71,7 +73,7 @@ class Search:
 
     def __init__(
         self,
-        space: Any,
+        space: Space,
         controller: Controller,
         evaluator: Callable[..., Evaluation | float],
         directory: str | Path | None = None,
@@ -103,24 +105,17 @@ class Search:
             },
         )
         self._attach(directory, space, controller, evaluator)
-        self.store.proposed([], controller.state_dict())
+        self.store.save_state(controller.state_dict(), 0)
 
-    def _attach(self, directory: str | Path, space: Any, controller: Any, evaluator: Any) -> None:
+    def _attach(self, directory: str | Path, space: Space, controller: Any, evaluator: Any) -> None:
         self.directory = Path(directory)
         self.space, self.controller, self.evaluator = space, controller, evaluator
         self.store = Store(directory, space)
         self.seed = self.store.meta("seed")
         self.failure_reward = self.store.meta("failure_reward")
         self.time_limit = self.store.meta("time_limit")
-        self.ledger = Ledger(self.store, controller, self.seed, self.failure_reward)
-        self._stopping = threading.Event()
-        self._go = threading.Event()
-        self._go.set()
-        self._thread: threading.Thread | None = None
+        self.background = Background()
         self._loop: Loop | None = None
-        self._failure: BaseException | None = None
-        #: what ended the thread of the last :meth:`start`, whether or not result() has raised it
-        self.failure: BaseException | None = None
 
     @classmethod
     def resume(
@@ -128,7 +123,7 @@ class Search:
         directory: str | Path,
         evaluator: Callable[..., Evaluation | float] | None = None,
         controller: Controller | None = None,
-        space: Any = None,
+        space: Space | None = None,
         device: str | None = None,
     ) -> Search:
         """The search in a folder, as it was when its process ended, however that was.
@@ -141,7 +136,7 @@ class Search:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
         """
         with closing(Store(directory)) as store:
-            records = {role: record(store.meta(role), role, directory) for role in ROLES}
+            records = {role: description(store.meta(role), role, directory) for role in ROLES}
         if space is None and controller is not None:
             space = controller.space
         given = dict(zip(ROLES, (space, controller, evaluator), strict=True))
@@ -191,21 +186,12 @@ class Search:
 
     def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> None:
         """Refuse what cannot be run, before anything has been changed."""
-        if self.running:
-            raise SettingsError("this search is running already; stop() it or wait for result()")
         if trials is not None:
             whole("trials", trials)
         if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
-        self._failure = self.failure = None
-        self._stopping.clear()
-        self._go.set()
-
-    @property
-    def finished(self) -> int:
-        """Number of trials that have ended."""
-        return self.ledger.finished
+        self.background.reset()
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
@@ -216,20 +202,19 @@ class Search:
         except Timeout:
             raise StoreError(f"another process is running the search in {self.directory}") from None
         try:
-            queue = self.ledger.recover()
-            done = self.finished
-            goal = self._goal(trials, done)
-            if done >= goal:
+            with one_thread():
+                control = self.background
+                loop = Loop(self.store, self.controller, self.seed, self.failure_reward, control)
+            goal = self._goal(trials, loop.done)
+            if loop.done >= goal:
                 return
             with (
-                self._progress(done, goal, progress) as bar,
+                self._progress(loop.done, goal, progress) as bar,
                 self._make_executor(executor, workers) as runner,
                 one_thread(),
             ):
-                self._loop = Loop(
-                    self.ledger, runner, queue, bar, done, goal, self._go, self._stopping
-                )
-                self._loop.run()
+                self._loop = loop
+                loop.run(runner, goal, bar)
         finally:
             self._loop = None
             lock.release()
@@ -241,11 +226,10 @@ class Search:
         self.store.set_meta(goal=done + trials)
         return done + trials
 
-    def _progress(self, done: int, goal: int, show: bool | None) -> Progress:
-        best = self.best()
-        failed = self.store.count("status NOT IN ('ok', 'stopped')")
-        title = type(self.controller).__name__
-        return Progress(title, done, goal, best[0].reward if best else None, failed, show)
+    def _progress(self, done: int, goal: int, progress: bool | None) -> Progress:
+        best = next((trial.reward for trial in self.best()), None)
+        title, failed = type(self.controller).__name__, self.store.failed_count
+        return Progress(title, done, goal, best, failed, progress)
 
     def _make_executor(
         self, executor: str | Executor, workers: int
@@ -253,8 +237,13 @@ class Search:
         if isinstance(executor, Executor):
             return nullcontext(executor)  # who made it ends it
         if executor == "inline":
-            return InlineExecutor(Task(self.evaluator, self._stopping.is_set))
+            return InlineExecutor(Task(self.evaluator, self.background.stopping.is_set))
         return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
+
+    @property
+    def finished(self) -> int:
+        """Number of trials that have ended."""
+        return self.store.finished_count
 
     # --- running in a thread ------------------------------------------------------------------
 
@@ -269,57 +258,44 @@ class Search:
             SettingsError: the search is running already, or as for :meth:`run`.
         """
         self._prepare(trials, executor, workers)
-
-        def body() -> None:
-            try:
-                self._run(trials, executor, workers, progress=False)
-            except BaseException as error:
-                self._failure = self.failure = error  # result() raises it where it can be seen
-            finally:
-                atexit.unregister(self._end)
-
-        atexit.register(self._end)  # else Python would wait, at its end, for the workers
-        self._thread = threading.Thread(target=body, name="search", daemon=True)
-        self._thread.start()
+        self.background.start(lambda: self._run(trials, executor, workers, progress=False))
 
     @property
     def running(self) -> bool:
         """Whether a thread that :meth:`start` made is at work (or paused)."""
-        return self._thread is not None and self._thread.is_alive()
+        return self.background.running
 
     @property
     def activity(self) -> list[Activity | None]:
         """What each worker does, None for an idle one; empty if no loop is at work here."""
         loop = self._loop
-        return [] if loop is None else list(loop.workers)
+        return [] if loop is None else loop.activity
 
     @property
     def paused(self) -> bool:
         """Whether :meth:`pause` was called and not taken back."""
-        return not self._go.is_set()
+        return not self.background.unpaused.is_set()
 
     @property
     def stopping(self) -> bool:
         """Whether :meth:`stop` was called since the last start."""
-        return self._stopping.is_set()
+        return self.background.stopping.is_set()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the thread of the last :meth:`start`, if it failed."""
+        return self.background.failure
 
     def pause(self) -> None:
         """Start no further trial until :meth:`unpause`; running ones go on."""
-        self._go.clear()
+        self.background.unpaused.clear()
 
     def unpause(self) -> None:
-        self._go.set()
+        self.background.unpaused.set()
 
     def stop(self) -> None:
         """End soon: an inline child after its batch, workers at once. Their trials run again."""
-        self._stopping.set()
-        self._go.set()
-
-    def _end(self) -> None:
-        """Stop because the program ends; a child that does not listen is left behind."""
-        self.stop()
-        if self._thread is not None:
-            self._thread.join(5)
+        self.background.stop()
 
     def result(self, timeout: float | None = None) -> None:
         """Wait for the thread and raise what it raised.
@@ -327,42 +303,31 @@ class Search:
         Raises:
             TimeoutError: it is still running after ``timeout`` seconds.
         """
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise TimeoutError(f"the search is still running after {timeout} s")
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        self.background.result(timeout)
 
     # --- what was found -----------------------------------------------------------------------
 
     def best(self, k: int = 1) -> list[Trial]:
         """The ``k`` best trials of different genotypes, best first; fewer if there are fewer."""
-        found = self.store.trials("status = 'ok' AND NOT cached")
-        distinct: dict[str, Trial] = {}
-        for trial in sorted(found, key=lambda t: (-(t.reward or 0.0), t.number)):
-            distinct.setdefault(trial.key, trial)
-        return list(distinct.values())[:k]
+        return self.store.best(whole("k", k))
 
     def trials(self) -> pandas.DataFrame:
-        """A row a finished trial, in the order in which they ended."""
+        """A row a finished trial, in the order of completion; see :meth:`History.trials`."""
         return trials_frame(self.store)
 
     def __repr__(self) -> str:
-        best = self.best()
-        found = f", best reward {best[0].reward:.4f}" if best else ""
-        return f"Search in {self.directory}: {self.finished} trials{found}"
+        best = "".join(f", best reward {trial.reward:.4f}" for trial in self.best())
+        return f"Search in {self.directory}: {self.finished} trials{best}"
 
 
-def _check_made_for(controller: Controller, space: Any) -> None:
+def _check_made_for(controller: Controller, space: Space) -> None:
     if controller.space.settings() != space.settings():
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"
         )
 
 
-def _check_table(evaluator: Any, space: Any) -> None:
+def _check_table(evaluator: Any, space: Space) -> None:
     """A table of another space makes every trial an error; say so before the first one."""
     if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
         table = evaluator.table

@@ -1,69 +1,90 @@
 """The store: one SQLite file that holds all that a search has measured, at every moment.
 
-One row a trial. A trial is written when it is proposed, when it has ended, and when the controller
-has been told, the last together with the controller's new state in one transaction. So whatever
-moment a process is killed at, the file says what remains to be done, and nothing is done twice:
+One row a trial. It is written when the trial is proposed, and again when it has ended; only then is
+the controller told. The controller's state is written with each of its updates. A process may be
+killed at any moment: the search loads the newest state, tells the controller of the trials that
+have ended since, in their order, and is where it was:
 
-    proposed ──▶ ended (status, reward, told = 0) ──▶ told (told = 1, new state)
+    proposed ──▶ ended (status, reward, completion order) ──▶ told ──▶ update + state
+
+All SQL of the library is in this module. Every row and every part of a state has a digest, which is
+checked when it is read.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-
-from ..controllers import Proposal
-from ..errors import StoreError, WorkbenchError
+from ..errors import SettingsError, StoreError, WorkbenchError
 from ..spaces import Space
+from .packing import (
+    digest,
+    pack_distributions,
+    pack_log_probs,
+    pack_state,
+    pack_tokens,
+    unpack_state,
+)
 from .sqlite_file import damaged, opened
+from .trial import COLUMNS, Trial, unpack_row
 
-if TYPE_CHECKING:
-    import pandas
+FILE = "search.sqlite"
+FORMAT = 2
 
 #: SQL: the trial is waiting, running, or was stopped and will run again
 UNFINISHED = "(status IS NULL OR status = 'stopped')"
+#: SQL: the trial measured a reward of its own
+MEASURED = "(status = 'ok' AND NOT cached)"
 
-FILE = "search.sqlite"
-FORMAT = 1
-
-SCHEMA = """
+#: Eight thousand bytes a page waste less of it on rows of a thousand bytes than four thousand.
+SCHEMA = f"""
+PRAGMA page_size = 8192;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE updates (number INTEGER PRIMARY KEY, told INTEGER NOT NULL, metrics TEXT NOT NULL);
+CREATE TABLE state (                   -- the controller's newest state: see packing.py
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, shape TEXT NOT NULL, dtype TEXT NOT NULL,
+    value BLOB NOT NULL, digest BLOB NOT NULL
+);
+CREATE TABLE updates (                 -- of the controller
+    number INTEGER PRIMARY KEY,        -- from 1
+    told INTEGER NOT NULL,             -- trials that had ended by then
+    metrics TEXT NOT NULL              -- JSON
+);
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,        -- the proposal's number
-    tokens TEXT NOT NULL,              -- JSON list
-    log_probs TEXT NOT NULL,           -- JSON list: log P of each token when it was drawn
-    genotype TEXT NOT NULL,            -- JSON
-    key TEXT NOT NULL,                 -- of the canonical genotype
+    key TEXT NOT NULL,                 -- of the canonical architecture
     seed INTEGER NOT NULL,             -- of the child
     proposed_at REAL NOT NULL,         -- seconds since 1970
-    status TEXT,                       -- NULL while it is waiting, running or to be run again
+    updates_at_proposal INTEGER NOT NULL, -- the age of the policy that drew it
+    attempts INTEGER NOT NULL DEFAULT 0,  -- how often its evaluation was started
+    status TEXT,                       -- NULL while it is waiting or running
     reward REAL,
     told_reward REAL,                  -- what the controller was told; NULL: nothing
-    told INTEGER NOT NULL DEFAULT 0,
-    place INTEGER,                     -- order in which the trials ended
+    updates_at_tell INTEGER,           -- the age of the policy that was told
+    completion_order INTEGER,          -- from 1
     cached INTEGER NOT NULL DEFAULT 0, -- 1: an earlier trial of the same key had been measured
     cause TEXT,                        -- why it failed, one line
-    curves TEXT,                       -- JSON: the training history by epoch
     seconds REAL,
     parameters INTEGER,
     worker INTEGER,
-    ended_at REAL
+    ended_at REAL,
+    curves TEXT,                       -- JSON: the training history by epoch
+    tokens BLOB NOT NULL,              -- uint16
+    log_probs BLOB NOT NULL,           -- float32: log P of each token when it was drawn
+    distributions BLOB NOT NULL,       -- float16: P of every choice when it was drawn
+    digest BLOB NOT NULL
 );
 CREATE INDEX trials_key ON trials (key);
-CREATE TABLE retrainings (             -- the best cells, trained again and judged on test data
+CREATE INDEX trials_reward ON trials (reward DESC, number) WHERE {MEASURED};
+CREATE INDEX trials_completion ON trials (completion_order) WHERE completion_order IS NOT NULL;
+CREATE TABLE retrainings (             -- the best cells, trained again and tested
     origin TEXT NOT NULL,              -- 'controller' or 'random'
     key TEXT NOT NULL,
     seed INTEGER NOT NULL,
@@ -78,51 +99,24 @@ CREATE TABLE retrainings (             -- the best cells, trained again and judg
 );
 """
 
-COLUMNS = (
-    "number, tokens, log_probs, genotype, key, seed, status, reward, told_reward, told, place, "
-    "cached, cause, curves, seconds, parameters, worker, proposed_at, ended_at"
-)
-
-
-@dataclass
-class Trial:
-    """One row: a proposal, and how its evaluation ended."""
-
-    proposal: Proposal
-    key: str
-    seed: int
-    status: str | None = None
-    reward: float | None = None
-    told_reward: float | None = None
-    cached: bool = False
-    cause: str | None = None
-    curves: list[dict[str, Any]] | None = None
-    seconds: float = 0.0
-    parameters: int | None = None
-    worker: int | None = None
-    completion_order: int | None = None
-
-    @property
-    def number(self) -> int:
-        return self.proposal.number
-
-    @property
-    def genotype(self) -> Any:
-        return self.proposal.genotype
-
-    def __repr__(self) -> str:
-        reward = "no reward" if self.reward is None else f"reward {self.reward:.4f}"
-        return f"Trial({self.number}, {self.status or 'unfinished'}, {reward}, key {self.key})"
+_SELECT = f"SELECT {', '.join(COLUMNS)}, digest FROM trials"
 
 
 class Store:
     """The SQLite file of one run folder.
 
+    Args:
+        directory: the run folder.
+        space: decodes the trials' tokens; what reads no trial needs none.
+        read_only: write nothing, not even into a folder that could be written.
+
     Raises:
         StoreError: no such file, a damaged one, or one of another format.
     """
 
-    def __init__(self, directory: str | Path, space: Space | None = None) -> None:
+    def __init__(
+        self, directory: str | Path, space: Space | None = None, read_only: bool = False
+    ) -> None:
         self.path = Path(directory) / FILE
         self.space = space
         if not self.path.is_file():
@@ -130,13 +124,15 @@ class Store:
                 f"{directory} holds no search: there is no {FILE} in it. Name the folder of a "
                 "search, or start one"
             )
-        self.connection = opened(self.path)
+        self.connection = opened(self.path, read_only)
         self._lock = threading.RLock()  # a search's thread writes while others read
-        self._saved: dict[str, Any] = {}
         version = self.meta("format")
         if version != FORMAT:
             self.close()
-            raise StoreError(f"{self.path} has format {version!r}; this version reads {FORMAT}")
+            raise StoreError(
+                f"{self.path} has format {version!r}; this version of nasworkbench reads format "
+                f"{FORMAT}. Open it with the version that wrote it, or start a new search"
+            )
 
     @staticmethod
     def create(directory: str | Path, meta: dict[str, Any]) -> None:
@@ -146,7 +142,7 @@ class Store:
             StoreError: the folder holds a search already.
         """
         folder = Path(directory)
-        path, half_made = folder / FILE, folder / (FILE + ".new")
+        path, unfinished = folder / FILE, folder / (FILE + ".new")
         if path.exists():
             raise StoreError(
                 f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
@@ -156,28 +152,18 @@ class Store:
         rows = [(name, json.dumps(value)) for name, value in meta.items()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            half_made.unlink(missing_ok=True)
-            with closing(sqlite3.connect(half_made)) as connection, connection:
+            unfinished.unlink(missing_ok=True)
+            with closing(sqlite3.connect(unfinished)) as connection, connection:
                 connection.executescript(SCHEMA)
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
-            os.replace(half_made, path)
+            os.replace(unfinished, path)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot make the run folder {folder}: {error}") from None
 
-    def meta(self, name: str, default: Any = None) -> Any:
-        """A JSON value that was stored under this name."""
-        row = self._one("SELECT value FROM meta WHERE name = ?", name)
-        try:
-            return default if row is None else json.loads(row[0])
-        except (TypeError, ValueError) as error:
-            raise damaged(self.path, error) from None
+    def close(self) -> None:
+        self.connection.close()
 
-    def set_meta(self, **values: Any) -> None:
-        with self._writing() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in values.items()],
-            )
+    # --- writing ------------------------------------------------------------------------------
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -190,67 +176,111 @@ class Store:
                 f"cannot write to {self.path}: {error}. What was stored before is safe"
             ) from error
 
-    # --- the three writes of a trial ----------------------------------------------------------
-
-    def proposed(self, trials: Iterable[Trial], state: dict[str, Any]) -> None:
-        """New trials, and the controller's state after it was asked for them."""
+    def set_meta(self, **values: Any) -> None:
+        """Store JSON values under these names."""
         with self._writing() as connection:
             connection.executemany(
-                "INSERT INTO trials (number, tokens, log_probs, genotype, key, seed, proposed_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        t.number,
-                        json.dumps(t.proposal.tokens),
-                        json.dumps(t.proposal.log_probs),
-                        t.genotype.to_json(),
-                        t.key,
-                        t.seed,
-                        time.time(),
-                    )
-                    for t in trials
-                ],
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                [(name, json.dumps(value)) for name, value in values.items()],
             )
-            self._write_state(connection, state)
+
+    def proposed(self, trial: Trial) -> None:
+        """A new trial."""
+        proposal = trial.proposal
+        blobs = {
+            "tokens": pack_tokens(proposal.tokens),
+            "log_probs": pack_log_probs(proposal.log_probs),
+            "distributions": pack_distributions(proposal.distributions),
+        }
+        names = ("number", "key", "seed", "updates_at_proposal", "attempts")
+        values = {name: getattr(trial, name) for name in names}
+        values |= {"proposed_at": time.time(), "digest": b"", **blobs}
+        with self._writing() as connection:
+            connection.execute(
+                f"INSERT INTO trials ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+                tuple(values.values()),
+            )
+            self._seal(connection, trial.number)
+
+    def started(self, trial: Trial) -> None:
+        """The evaluation of a trial that was proposed earlier is started (again)."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE trials SET attempts = ? WHERE number = ?", (trial.attempts, trial.number)
+            )
+            self._seal(connection, trial.number)
 
     def ended(self, trial: Trial) -> None:
         """How a trial ended; the controller has not been told yet."""
+        names = (
+            "attempts", "status", "reward", "told_reward", "updates_at_tell", "completion_order",
+            "cached", "cause", "seconds", "parameters", "worker",
+        )  # fmt: skip
+        values = {name: getattr(trial, name) for name in names}
+        curves = None if trial.curves is None else json.dumps(trial.curves)
+        values |= {"curves": curves, "ended_at": time.time()}
         with self._writing() as connection:
             connection.execute(
-                "UPDATE trials SET status = ?, reward = ?, told_reward = ?, place = ?, cached = ?, "
-                "cause = ?, curves = ?, seconds = ?, parameters = ?, worker = ?, ended_at = ? "
-                "WHERE number = ?",
-                (
-                    trial.status,
-                    trial.reward,
-                    trial.told_reward,
-                    trial.completion_order,
-                    trial.cached,
-                    trial.cause,
-                    json.dumps(trial.curves),
-                    trial.seconds,
-                    trial.parameters,
-                    trial.worker,
-                    time.time(),
-                    trial.number,
-                ),
+                f"UPDATE trials SET {', '.join(f'{name} = ?' for name in values)} WHERE number = ?",
+                (*values.values(), trial.number),
             )
+            self._seal(connection, trial.number)
 
-    def told(
-        self, trials: Iterable[Trial], state: dict[str, Any], update: dict[str, float] | None
-    ) -> None:
-        """The controller has been told; ``update`` is what its update measured, if it made one."""
+    def _seal(self, connection: sqlite3.Connection, number: int) -> None:
+        """Give a row the digest of what it now holds."""
+        row = connection.execute(f"{_SELECT} WHERE number = ?", (number,)).fetchone()
+        connection.execute(
+            "UPDATE trials SET digest = ? WHERE number = ?", (digest(row[:-1]), number)
+        )
+
+    def save_state(self, state: Any, told: int, update: dict[str, Any] | None = None) -> None:
+        """The controller's state once it has been told of the first ``told`` trials that ended;
+        ``update`` is what its update measured, if it has just made one.
+
+        Raises:
+            SettingsError: the state holds something other than JSON values and arrays.
+        """
+        try:
+            parts = pack_state({"told": told, "controller": state})
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"the controller's state cannot be stored ({error}). Let its state_dict() return "
+                "dicts and lists of numbers, texts, arrays and tensors"
+            ) from None
         with self._writing() as connection:
-            connection.executemany(
-                "UPDATE trials SET told = 1 WHERE number = ?", [(t.number,) for t in trials]
-            )
             if update is not None:
                 connection.execute(
-                    "INSERT INTO updates (told, metrics) "
-                    "VALUES ((SELECT count(*) FROM trials WHERE told), ?)",
-                    (json.dumps(update),),
+                    "INSERT INTO updates (told, metrics) VALUES (?, ?)", (told, json.dumps(update))
                 )
-            self._write_state(connection, state)
+            connection.execute("DELETE FROM state")
+            connection.executemany(
+                "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?)",
+                [(*part, digest(part)) for part in parts],
+            )
+
+    def copy_to(self, path: Path, without_state: bool = False, **notes: Any) -> None:
+        """Copy the whole search, what is still in its log included, into one file.
+
+        Args:
+            path: of the new file.
+            without_state: leave out the controller's state: a recording to look at.
+            notes: JSON values to add to the copy.
+
+        Raises:
+            StoreError: it cannot be read or written.
+        """
+        try:
+            with closing(sqlite3.connect(path)) as target:
+                self.connection.backup(target)
+                with target:
+                    if without_state:
+                        target.execute("DELETE FROM state")
+                    rows = [(name, json.dumps(value)) for name, value in notes.items()]
+                    target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+                target.execute("PRAGMA journal_mode = DELETE")
+                target.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot copy {self.path} to {path}: {error}") from None
 
     def retrained(self, row: dict[str, Any]) -> None:
         """One network of the final judgement has been trained (or has failed)."""
@@ -261,80 +291,133 @@ class Store:
                 tuple(row.values()),
             )
 
-    # --- the controller's state, section by section, when it has changed ----------------------
-
-    def _write_state(self, connection: sqlite3.Connection, state: dict[str, Any]) -> None:
-        for name, section in state.items():
-            if name in self._saved and _equal(self._saved[name], section):
-                continue
-            buffer = io.BytesIO()
-            torch.save(section, buffer)
-            connection.execute(
-                "INSERT OR REPLACE INTO state VALUES (?, ?)", (name, buffer.getvalue())
-            )
-            self._saved[name] = _copy(section)
-
-    def state(self) -> dict[str, Any]:
-        """The controller's state as it was last stored; empty if it never was."""
-        rows = self._all("SELECT name, value FROM state")
-        self._saved.clear()  # a transaction may have been rolled back since
-        try:
-            return {n: torch.load(io.BytesIO(blob), weights_only=True) for n, blob in rows}
-        except Exception as error:
-            raise StoreError(f"{self.path}: the controller's state is damaged: {error}") from error
-
     # --- reading ------------------------------------------------------------------------------
 
-    def trials(self, where: str = "1", *values: Any) -> list[Trial]:
-        """The rows for which an SQL condition holds, by number."""
-        rows = self._all(f"SELECT {COLUMNS} FROM trials WHERE {where} ORDER BY number", *values)
-        return [self._trial(row) for row in rows]
+    def meta(self, name: str, default: Any = None) -> Any:
+        """A JSON value that was stored under this name."""
+        rows = self._all("SELECT value FROM meta WHERE name = ?", name)
+        try:
+            return json.loads(rows[0][0]) if rows else default
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, error) from None
 
-    def count(self, where: str = "1", *values: Any) -> int:
-        return self._all(f"SELECT count(*) FROM trials WHERE {where}", *values)[0][0]
+    def state(self) -> tuple[Any, int]:
+        """The controller's newest state, and how many of the trials that ended it was told of;
+        ``(None, 0)`` if none is stored."""
+        rows = self._all("SELECT name, kind, shape, dtype, value, digest FROM state")
+        if not rows:
+            return None, 0
+        try:
+            for row in rows:
+                if digest(row[:-1]) != row[-1]:
+                    raise ValueError(f"part {row[0]!r} does not match its digest")
+            stored = unpack_state(row[:-1] for row in rows)
+            return stored["controller"], stored["told"]
+        except (TypeError, ValueError, LookupError) as error:
+            raise damaged(self.path, f"the controller's state: {error}") from error
+
+    @property
+    def proposed_count(self) -> int:
+        """Number of trials that were proposed, ended or not."""
+        return self._all("SELECT count(*) FROM trials")[0][0]
+
+    @property
+    def finished_count(self) -> int:
+        """Number of trials that have ended."""
+        return self._all("SELECT max(completion_order) FROM trials")[0][0] or 0
+
+    @property
+    def failed_count(self) -> int:
+        """Number of trials that ended without a reward."""
+        where = "status != 'ok' AND completion_order IS NOT NULL"
+        return self._all(f"SELECT count(*) FROM trials WHERE {where}")[0][0]
+
+    def trial(self, number: int) -> Trial | None:
+        """The trial of this number; None if there is none."""
+        return self._first("WHERE number = ?", number)
 
     def measured(self, key: str) -> Trial | None:
-        """The first trial of this key that was evaluated with success, if there is one."""
-        row = self._one(
-            f"SELECT {COLUMNS} FROM trials WHERE key = ? AND status = 'ok' AND NOT cached "
-            "ORDER BY place LIMIT 1",
-            key,
-        )
-        return None if row is None else self._trial(row)
+        """The first trial of this key that measured a reward; None if there is none."""
+        return self._first(f"WHERE key = ? AND {MEASURED} ORDER BY completion_order", key)
+
+    def unfinished(self) -> list[Trial]:
+        """The trials that wait, run, or were stopped and will run again, by number."""
+        return self._trials(f"WHERE {UNFINISHED} ORDER BY number")
+
+    def proposed_from(self, number: int) -> list[Trial]:
+        """The trials with this number or a higher one, by number."""
+        return self._trials("WHERE number >= ? ORDER BY number", number)
+
+    def finished_after(self, order: int) -> list[Trial]:
+        """The trials that ended after the first ``order`` of them, in the order of completion."""
+        return self._trials("WHERE completion_order > ? ORDER BY completion_order", order)
+
+    def best(self, k: int) -> list[Trial]:
+        """The ``k`` trials with the highest rewards, each of another architecture, best first."""
+        limit = 2 * k
+        while True:
+            trials = self._trials(f"WHERE {MEASURED} ORDER BY reward DESC, number LIMIT ?", limit)
+            distinct: dict[str, Trial] = {}
+            for trial in trials:
+                distinct.setdefault(trial.key, trial)
+            if len(distinct) >= k or len(trials) < limit:
+                return list(distinct.values())[:k]
+            limit *= 4  # an architecture was measured more than once
+
+    def rows(self, after: int = 0) -> list[dict[str, Any]]:
+        """The columns of all trials that ended after the first ``after``, in the order of
+        completion, tokens and probabilities unpacked; no space is needed."""
+        where = "WHERE completion_order > ? ORDER BY completion_order"
+        return self._rows(where, after)
 
     def updates(self, after: int = 0) -> list[dict[str, Any]]:
         """One dict per update of the controller, those after number ``after`` (they count from 1):
-        number, trials told by then, and its metrics."""
+        ``update``, ``told`` (trials that had ended by then), and what it measured."""
         query = "SELECT number, told, metrics FROM updates WHERE number > ? ORDER BY number"
-        rows = self._all(query, after)
-        return [{"update": n, "told": told, **json.loads(m)} for n, told, m in rows]
+        try:
+            return [
+                {"update": number, "told": told, **json.loads(metrics)}
+                for number, told, metrics in self._all(query, after)
+            ]
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"the controller's updates: {error}") from None
 
     def retrainings(self) -> list[dict[str, Any]]:
         """A dict per retrained network, with the columns of the table."""
         names, rows = self._named("SELECT * FROM retrainings ORDER BY origin, key, seed")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _trial(self, row: tuple) -> Trial:
+    # --- how rows are read --------------------------------------------------------------------
+
+    def _rows(self, where: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of trials as dicts, checked and unpacked.
+
+        Raises:
+            StoreError: a row that has been changed or cannot be read.
+        """
+        rows = []
+        for *fields, stored in self._all(f"{_SELECT} {where}", *values):
+            try:
+                if digest(fields) != stored:
+                    raise ValueError("it does not match its digest")
+                rows.append(unpack_row(fields))
+            except (TypeError, ValueError) as error:
+                raise damaged(self.path, f"trial {fields[0]}: {error}") from None
+        return rows
+
+    def _trials(self, where: str, *values: Any) -> list[Trial]:
         if self.space is None:
             raise StoreError("this store was opened without a space and cannot decode its trials")
-        (number, tokens, log_probs, _, key, seed, status, reward, told_reward, _, place, cached,
-         cause, curves, seconds, parameters, worker, _, _) = row  # fmt: skip
-        try:
-            tokens, log_probs = tuple(json.loads(tokens)), tuple(json.loads(log_probs))
-            curves = json.loads(curves) if curves else None
-            proposal = Proposal(number, tokens, self.space.decode(tokens), log_probs)
-        except (TypeError, ValueError, WorkbenchError) as error:
-            raise damaged(self.path, f"trial {number}: {error}") from None
-        return Trial(
-            proposal, key, seed, status, reward, told_reward, bool(cached), cause,
-            curves, seconds or 0.0, parameters, worker, place,
-        )  # fmt: skip
+        trials = []
+        for row in self._rows(where, *values):
+            try:
+                trials.append(Trial.from_row(row, self.space))
+            except WorkbenchError as error:
+                raise damaged(self.path, f"trial {row['number']}: {error}") from None
+        return trials
 
-    def frame_rows(self, first: int = 0) -> tuple[list[str], list[tuple]]:
-        """Column names and rows of the finished trials whose number is at least ``first``, in the
-        order in which they ended."""
-        condition = f"number >= ? AND NOT {UNFINISHED}"
-        return self._named(f"SELECT {COLUMNS} FROM trials WHERE {condition} ORDER BY place", first)
+    def _first(self, where: str, *values: Any) -> Trial | None:
+        return next(iter(self._trials(f"{where} LIMIT 1", *values)), None)
 
     def _named(self, query: str, *values: Any) -> tuple[list[str], list[tuple]]:
         """Column names and rows of a query."""
@@ -347,39 +430,3 @@ class Store:
 
     def _all(self, query: str, *values: Any) -> list[tuple]:
         return self._named(query, *values)[1]
-
-    def _one(self, query: str, *values: Any) -> tuple | None:
-        rows = self._all(query, *values)
-        return rows[0] if rows else None
-
-    def close(self) -> None:
-        self.connection.close()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return type(a) is type(b) and len(a) == len(b) and all(map(_equal, a, b))
-    return bool(a == b)
-
-
-def _copy(section: Any) -> Any:
-    if isinstance(section, torch.Tensor):
-        return section.clone()
-    if isinstance(section, dict):
-        return {name: _copy(value) for name, value in section.items()}
-    if isinstance(section, list | tuple):
-        return type(section)(map(_copy, section))
-    return section
-
-
-def trials_frame(store: Store) -> pandas.DataFrame:
-    """All finished trials of a store; see :meth:`Search.trials`."""
-    import pandas
-
-    names, rows = store.frame_rows()
-    frame = pandas.DataFrame(rows, columns=names)
-    return frame.astype({"cached": bool, "told": bool, "reward": float, "told_reward": float})

@@ -6,6 +6,7 @@ uniform draw from the space's unique architectures.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..checks import whole
 from ..data import load
 from ..errors import TableError, listed
 from ..executors import Executor, Finished, ProcessExecutor, Records, run_all
+from ..progress import duration
 from ..spaces import CellSpace
 from ..training import Recipe, TrainingEvaluator
 from .reliability import reliability
@@ -119,6 +121,7 @@ def build(
     workers: int = 2,
     provenance: dict[str, Any] | None = None,
     progress: bool | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Table:
     """Train what is missing, then put the table together. An interrupted build goes on.
 
@@ -132,6 +135,8 @@ def build(
         workers: processes, one torch thread each.
         provenance: versions and machine, to be kept with the table.
         progress: show a bar; None: if somebody watches.
+        say: e.g. ``print``; called with a line that says how much there is to train, before it
+            starts.
 
     Returns:
         The cells of which every training ended well; ``info["failed"]`` has the keys of the others.
@@ -155,15 +160,16 @@ def build(
             if not _is_final(records.results.get(_name(unique.keys[row], seed)))
         ]
 
-        def keep(record: Finished) -> None:
-            row, seed = left[record.number]
-            result = record.value or {"status": record.status, "cause": record.cause}
+        def keep(index: int, finished: Finished) -> None:
+            row, seed = left[index]
+            result = finished.value or {"status": finished.status, "cause": finished.cause}
             records.add(_name(unique.keys[row], seed), result)
 
         if left:
             tasks = [(settings.space.decode(unique.tokens[row]), seed) for row, seed in left]
             done = count * settings.seeds - len(left)
             with executor or ProcessExecutor(settings.evaluator().measure, workers) as runner:
+                say(_forecast(len(left), len(runner.workers), records.results))
                 run_all(runner, tasks, keep, f"table {settings.name}", progress, done)
         return _assembled(settings, sorted(order), records.results, provenance or {})
 
@@ -174,6 +180,15 @@ def _name(key: str, seed: int) -> str:
 
 def _is_final(result: dict[str, Any] | None) -> bool:
     return result is not None and result["status"] in FINAL
+
+
+def _forecast(trainings: int, workers: int, results: dict[str, Any]) -> str:
+    """How much there is to do, and how long it takes if the trainings so far tell."""
+    seconds = [result["seconds"] for result in results.values() if "seconds" in result]
+    if not seconds:
+        return f"trainings left: {trainings:,}"
+    left = trainings * sum(seconds) / len(seconds) / max(workers, 1)
+    return f"trainings left: {trainings:,} (about {duration(left)})"
 
 
 def _assembled(

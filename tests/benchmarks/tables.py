@@ -62,8 +62,10 @@ def main() -> None:
     children = 20 if quick else 200
     tasks = [(genotype, 0) for genotype in genotypes[:children]]
     with ProcessExecutor(plan.evaluator().measure) as runner:
-        run_all(runner, tasks[:4], lambda record: None, "warm", False)  # imports
-        seconds = clock(lambda: run_all(runner, tasks, lambda record: None, "build", False))
+        run_all(runner, tasks[:4], lambda index, finished: None, "warm", False)  # imports
+        seconds = clock(
+            lambda: run_all(runner, tasks, lambda index, finished: None, "build", False)
+        )
     row("children of the table, two workers", 60 * children / seconds, "/min", 30, True)
 
 

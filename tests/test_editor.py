@@ -227,9 +227,9 @@ def test_automatic_off_keeps_the_output_as_it_is_from_then_on(editor):
         ("undo", "the editor can do"),
         (
             {"do": "set_output", "role": "normal", "states": ["x"]},
-            "hidden state 'x' is out of range",
+            "hidden state must be a whole number from 0 to 3, got 'x'",
         ),
-        ({"do": "set_output", "role": "normal", "states": [[1]]}, "out of range"),
+        ({"do": "set_output", "role": "normal", "states": [[1]]}, "from 0 to 3, got"),
         ({"do": "add_block", "role": "middle"}, "normal and reduction, got 'middle'"),
         ({"do": "paste", "text": "rm -rf", "form": ""}, "no form known here"),
         ({"do": "paste", "text": "x", "form": "keras"}, "unknown form 'keras'"),
@@ -419,7 +419,7 @@ def test_the_form_goes_back_to_the_last_legal_state(editor):
     form = editor.form()
     form.output.set_state({"index": []})
     assert form.output.value == (3,)
-    assert "Refused: normal cell, concat: needs one or more" in form.message.value
+    assert "Refused: normal cell, concat must be one or more different" in form.message.value
     assert 'role="status"' in form.message.value
     form.sizes["cells"].value = 0
     assert form.sizes["cells"].value == 1

@@ -89,14 +89,14 @@ def drawn(thing: Any) -> str:
         return f'<pre>{escaped(thing)}</pre><div class="nwb-faint">{escaped(error)}</div>'
 
 
-def table(rows: Iterable[Iterable[object]], head: Iterable[str] = (), style: str = "") -> str:
+def table(rows: Iterable[Iterable[object]], head: Iterable[str] = (), css_class: str = "") -> str:
     """An HTML table of texts; the first column names its row."""
     lines = ["".join(f"<th>{escaped(name)}</th>" for name in head)]
     for name, *cells in rows:
         data = "".join(f"<td>{escaped(cell)}</td>" for cell in cells)
         lines.append(f'<th scope="row">{escaped(name)}</th>{data}')
     body = "".join(f"<tr>{line}</tr>" for line in lines if line)
-    return f'<table class="{style}">{body}</table>'
+    return f'<table class="{css_class}">{body}</table>'
 
 
 def front_end(name: str) -> str:

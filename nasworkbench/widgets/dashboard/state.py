@@ -20,8 +20,8 @@ from ...executors import Executor
 from ...progress import duration
 from ...search import History, Search, Trial
 
-#: What each state of a search means, and the buttons that make sense in it.
-STATES: dict[str, tuple[str, tuple[str, ...]]] = {
+#: What each phase of a search means, and the buttons that make sense in it.
+PHASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "new": ("Nothing has run yet. Start runs the search in the background.", ("Start",)),
     "starting": ("One moment.", ("Pause", "Stop")),
     "running": ("Running in the background; the notebook stays usable.", ("Pause", "Stop")),
@@ -32,7 +32,7 @@ STATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "finished": ("Finished: the number of trials has been reached.", ("Start",)),
 }
 
-#: The states in which trials may end at any time.
+#: The phases in which trials may end at any time.
 AT_WORK = ("starting", "running", "pausing", "stopping")
 
 
@@ -48,10 +48,10 @@ class Run:
     """
 
     def __init__(self, source: Search | str | Path) -> None:
-        given = source if isinstance(source, Search) else None
-        self.history = (
-            History(given.directory, given.space) if given else History(source)  # type: ignore[arg-type]
-        )
+        if isinstance(source, Search):
+            self.history = History(source.directory, source.space)
+        else:
+            self.history = History(source)
         self.trials = self.history.read()
         self.best: Trial | None = next(iter(self.history.best()), None)
 
@@ -60,7 +60,8 @@ class Run:
         new = self.history.read()
         if new.empty:
             return False
-        self.trials = pandas.concat([self.trials, new], ignore_index=True) if len(self.trials) else new
+        parts = [self.trials, new] if len(self.trials) else [new]  # pandas warns of empty ones
+        self.trials = pandas.concat(parts, ignore_index=True)
         self.best = next(iter(self.history.best()), None)
         return True
 
@@ -80,7 +81,7 @@ class DashboardState:
     Attributes:
         run, baseline: what has been read of each; the second is None without a baseline.
         updates: as :meth:`History.updates`.
-        state: one of :data:`STATES`.
+        phase: one of :data:`PHASES`.
         goal: number of trials to be reached.
 
     Raises:
@@ -98,7 +99,7 @@ class DashboardState:
         self.baseline = None if baseline is None else Run(baseline)
         self.run = Run(search)
         self.updates: list[dict[str, Any]] = []
-        self.state, self.goal = "new", 0
+        self.phase, self.goal = "new", 0
         self._worked = 0.0  # seconds at work since the last start, pauses not counted
         self._read_at = 0.0
         self._done_before = 0  # trials that had ended at the last start
@@ -161,7 +162,7 @@ class DashboardState:
             StoreError: the file has been damaged meanwhile.
         """
         now = time.monotonic() if now is None else now
-        state = self._state_at_work()  # asked first: what had ended by then is read below
+        phase = self._phase_at_work()  # asked first: what had ended by then is read below
         self._count_seconds(now)
         new = self.run.read()
         updates = self.run.history.updates(len(self.updates))
@@ -169,14 +170,14 @@ class DashboardState:
         if self.baseline is not None:
             self.baseline.read()
         self.goal = self.run.history.meta("goal", 0)
-        if not state:
+        if not phase:
             rest = "finished" if self.done >= self.goal else "stopped"
-            state = rest if self.done or self.goal else "new"
-        self.state = state
+            phase = rest if self.done or self.goal else "new"
+        self.phase = phase
         return new or bool(updates)
 
-    def _state_at_work(self) -> str:
-        """The state of a search that is at work here; else nothing."""
+    def _phase_at_work(self) -> str:
+        """The phase of a search that is at work here; else nothing."""
         search, workers = self.search, self.search.activity
         if not self.at_work:
             return ""
@@ -187,9 +188,9 @@ class DashboardState:
         return "running" if workers else "starting"
 
     def _count_seconds(self, now: float) -> None:
-        if self.state in AT_WORK:
+        if self.phase in AT_WORK:
             self._worked += now - self._read_at
-        elif self.state != "paused":  # if it is at work now, it has been started since
+        elif self.phase != "paused":  # if it is at work now, it has been started since
             self._worked, self._done_before = 0.0, self.done
         self._read_at = now
 

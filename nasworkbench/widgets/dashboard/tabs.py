@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ... import plots
 from ...drawing import draw
-from ...errors import WorkbenchError
 from ...plots.rewards import WINDOW
 from ..common import escaped, table
 from .state import DashboardState
@@ -102,7 +101,8 @@ def operations(state: DashboardState) -> str:
     if rows.empty:
         return ""
     last = rows[rows["first"] == rows["first"].max()].nlargest(3, "frequency")
-    shares = [f"{row.choice} ({100 * row.frequency:.0f} %)" for row in last.itertuples()]
+    pairs = zip(last["choice"], last["frequency"], strict=True)
+    shares = [f"{choice} ({100 * share:.0f} %)" for choice, share in pairs]
     return f"All cells together. Most frequent of late: {escaped(', '.join(shares))}."
 
 

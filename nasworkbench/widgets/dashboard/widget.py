@@ -25,7 +25,7 @@ from ...errors import WorkbenchError
 from ...executors import Executor
 from ...search import Search
 from ..common import AnsweringWidget, Panel, escaped, front_end, row, say, style_sheet, text
-from .state import AT_WORK, STATES, DashboardState, Pace, in_words
+from .state import AT_WORK, PHASES, DashboardState, Pace, in_words
 from .tabs import TABS, summary
 
 READ_EVERY = 0.2  # seconds between two readings of a search that runs
@@ -45,7 +45,8 @@ class Buttons(AnsweringWidget):
     keyboard's focus; pressed, it says why.
 
     Args:
-        actions: by a button's name: what to do, and its tooltip.
+        attempt: is called with what a button does.
+        actions: by a button's name: what it does, and its tooltip.
 
     Attributes:
         offered: names of the buttons that make sense now.
@@ -54,17 +55,21 @@ class Buttons(AnsweringWidget):
     _esm = front_end("dashboard/buttons.js")
     _css = front_end("common.css")
 
-    tips = traitlets.Dict().tag(sync=True)
-    offered = traitlets.List().tag(sync=True)
+    tips: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
+    offered: traitlets.List[str] = traitlets.List().tag(sync=True)
 
-    def __init__(self, actions: dict[str, tuple[Callable[[], None], str]]) -> None:
-        self.actions = {name: action for name, (action, _) in actions.items()}
+    def __init__(
+        self,
+        attempt: Callable[[Callable[[], None]], None],
+        actions: dict[str, tuple[Callable[[], None], str]],
+    ) -> None:
+        self.attempt, self.actions = attempt, actions
         super().__init__()
         self.tips = {name: tip for name, (_, tip) in actions.items()}
 
     def press(self, name: str) -> None:
         """What a click does."""
-        self.actions[name]()
+        self.attempt(self.actions[name][0])
 
     def receive(self, message: dict[str, Any]) -> None:
         if (name := message.get("press")) in self.tips:
@@ -109,7 +114,7 @@ class SearchDashboard(Panel):
         self._closing, self._wake = threading.Event(), threading.Event()
         self._wanted = True  # somebody waits for the picture
         self._pause = READ_EVERY
-        self._refusal, self._last_state = "", ""
+        self._refusal, self._undrawn, self._last_phase = "", "", ""
         self.drawn: dict[str, str] = {}  #: by tab: what of the search its picture shows
         super().__init__(self._build(trials or self.state.left or TRIALS))
         self.add_class("nwb-dashboard")
@@ -131,10 +136,7 @@ class SearchDashboard(Panel):
             "Resume": (self.resume, "go on after a pause"),
             "Stop": (self.stop, "end soon; a trial that runs is run again by the next start"),
         }
-        self.buttons = Buttons(
-            {name: (lambda action=action: self._try(action), tip)
-             for name, (action, tip) in actions.items()}
-        )  # fmt: skip
+        self.buttons = Buttons(self._try, actions)
         self.bar = ipywidgets.IntProgress(
             max=1, tooltip="trials that have ended", layout={"width": "99%"}
         )
@@ -224,7 +226,7 @@ class SearchDashboard(Panel):
             begun = time.monotonic()
             changed = self.state.read()
             cost = time.monotonic() - begun
-            settled = not changed and self.state.state not in AT_WORK
+            settled = not changed and self.state.phase not in AT_WORK
             if self._stale and (self._wanted or settled or self.pace.due()):
                 begun = time.monotonic()
                 self._draw()
@@ -238,25 +240,25 @@ class SearchDashboard(Panel):
 
     def _show(self) -> None:
         """All words, of one reading; where the picture is older, that is said."""
-        state, before = self.state, self._last_state
-        self._last_state = state.state
-        if state.state not in AT_WORK and before in AT_WORK:
+        state, before = self.state, self._last_phase
+        self._last_phase = state.phase
+        if state.phase not in AT_WORK and before in AT_WORK:
             self._refusal = ""  # it was about a search at work
-        if state.state == "stopped" != before and before and self.search.failure is None:
+        if state.phase == "stopped" != before and before and self.search.failure is None:
             self.field.value = state.left
         self.bar.max = max(state.goal, state.done, 1)
         self.bar.value = state.done
-        sentence, self.buttons.offered = STATES[state.state][0], list(STATES[state.state][1])
+        sentence, self.buttons.offered = PHASES[state.phase][0], list(PHASES[state.phase][1])
         say(self.numbers, escaped(state.numbers()))
         words = TABS[self.tab].words(state)
         if self._stale and self.drawn.get(self.tab):
             words += f" (The picture shows {self.drawn[self.tab]}.)"
-        say(self.words[self.tab], words)
+        say(self.words[self.tab], words + escaped(self._undrawn))
         say(self.sentence, sentence, role="status")
         self._show_problem()
 
     def _show_problem(self) -> None:
-        failure = self.search.failure
+        failure = None if self.state.phase in AT_WORK else self.search.failure
         ended = "" if failure is None else f"The search has ended: {in_words(failure)}"
         say(self.problem, escaped(self._refusal or ended), "problem", role="status")
 
@@ -268,10 +270,11 @@ class SearchDashboard(Panel):
 
     def _draw(self) -> None:
         name, tab = self.tab, TABS[self.tab]
+        png, self._undrawn = None, ""
         try:
-            png = tab.picture(self.state)
+            png = tab.picture(self.state) if tab.picture else None
         except WorkbenchError as error:
-            png = None
+            self._undrawn = f" No drawing: {error}"
         if png is not None:
             self.pictures[name].value = png
         self.pictures[name].layout.display = "none" if png is None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,34 +52,30 @@ class EditorForm(Panel):
             options=[("recognise the form", ""), *((name, name) for name in editor.view["forms"])],
             description="form",
         )
-        titles = {"cells": "N", "filters": "F", "image_size": "image size"}
+        fields = {"cells": "N", "filters": "F", "image_size": "image size"}
         self.sizes = {
             name: ipywidgets.IntText(
                 description=title, continuous_update=False, layout={"width": "150px"}, style=_STYLE
             )
-            for name, title in titles.items()
+            for name, title in fields.items()
         }
         self.message, self.numbers, self.picture = text(role="status"), text(), text()
         self.progress = ipywidgets.FloatProgress(max=1.0, description="training", style=_STYLE)
         self.trained = text(kind="faint")
 
-        buttons: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
-            "add_block": ("Add block", lambda: {"role": self.role.value}),
-            "undo": ("Undo", dict),
-            "redo": ("Redo", dict),
-            "random": ("Random cells", dict),
-            "mutate": ("Mutate", dict),
-            "load_zoo": ("Load", lambda: {"name": self.zoo.value}),
-            "paste": (
-                "Read the text",
-                lambda: {"text": self.pasted.value, "form": self.form.value},
-            ),
-            "train": ("Train this cell", dict),
-            "stop": ("Stop", dict),
+        titles = {
+            "add_block": "Add block",
+            "undo": "Undo",
+            "redo": "Redo",
+            "random": "Random cells",
+            "mutate": "Mutate",
+            "load_zoo": "Load",
+            "paste": "Read the text",
+            "train": "Train this cell",
+            "stop": "Stop",
         }
         self.buttons = {
-            name: button(title, partial(self._ask_with, name, arguments))
-            for name, (title, arguments) in buttons.items()
+            name: button(title, partial(self._clicked, name)) for name, title in titles.items()
         }
         edits = ("add_block", "undo", "redo", "random", "mutate")
         training = (self.buttons["train"], self.buttons["stop"], self.progress, self.trained)
@@ -100,17 +96,10 @@ class EditorForm(Panel):
             ]
         )
         self.role.observe(self._fill, "value")
-        self._when_chosen(
-            self.automatic, lambda on: self._ask("set_automatic", role=self.role.value, on=on)
-        )
-        self._when_chosen(
-            self.output,
-            lambda states: self._ask("set_output", role=self.role.value, states=list(states)),
-        )
+        self._when_chosen(self.automatic, "set_automatic", "on")
+        self._when_chosen(self.output, "set_output", "states")
         for name, widget in self.sizes.items():
-            self._when_chosen(
-                widget, lambda value, name=name: self._ask("size", name=name, value=value)
-            )
+            self._when_chosen(widget, "size", "value", name=name)
         self._watched = {
             "view": self._fill,
             "numbers": self._fill_numbers,
@@ -138,30 +127,25 @@ class EditorForm(Panel):
     def _ask(self, action: str, **arguments: Any) -> None:
         self.editor.perform({"do": action, **arguments})
 
-    def _ask_with(self, action: str, arguments: Callable[[], dict[str, Any]]) -> None:
-        self._ask(action, **arguments())
+    def _clicked(self, action: str) -> None:
+        arguments = {
+            "add_block": {"role": self.role.value},
+            "load_zoo": {"name": self.zoo.value},
+            "paste": {"text": self.pasted.value, "form": self.form.value},
+        }
+        self._ask(action, **arguments.get(action, {}))
 
-    def _when_chosen(self, widget: ipywidgets.Widget, act: Callable[[Any], None]) -> None:
-        """Call ``act`` with what a person chooses, but not with what :meth:`_fill` sets."""
+    def _when_chosen(
+        self, widget: ipywidgets.Widget, action: str, argument: str, **others: Any
+    ) -> None:
+        """Ask for ``action`` with what a person chooses, but not with what :meth:`_fill` sets."""
 
         def callback(change: Any) -> None:
             if not self._filling:
-                act(change["new"])
+                place = {} if action == "size" else {"role": self.role.value}
+                self._ask(action, **place, **others, **{argument: change["new"]})
 
         widget.observe(callback, "value")
-
-    def _choose(self, block: int, field: str, value: Any) -> None:
-        place = {"role": self.role.value, "block": block}
-        side = field.removesuffix("_op")
-        if field == "combine":
-            self._ask("set_combination", **place, combine=value)
-        elif field == side:
-            self._ask("connect", **place, side=side, state=value)
-        else:
-            self._ask("set_operation", **place, side=side, operation=value)
-
-    def _choose_size(self, name: str, value: int) -> None:
-        self._ask("size", name=name, value=value)
 
     # ---- what the editor shows
 
@@ -202,23 +186,24 @@ class EditorForm(Panel):
 
     def _block_row(self, number: int) -> dict[str, Any]:
         view = self.editor.view
-        columns: dict[str, tuple[str, list[str], str]] = {
-            "left_op": (f"{number} left", view["operations"], "190px"),
-            "left": ("of", [], "105px"),
-            "right_op": ("right", view["operations"], "185px"),
-            "right": ("of", [], "105px"),
-            "combine": ("", view["combinations"], "80px"),
-        }
+        operations, combinations = view["operations"], view["combinations"]
         parts: dict[str, Any] = {}
-        for field, (title, options, width) in columns.items():
+        for field, title, options, width, action, argument, side in (
+            ("left_op", f"{number} left", operations, 190, "set_operation", "operation", "left"),
+            ("left", "of", [], 105, "connect", "state", "left"),
+            ("right_op", "right", operations, 185, "set_operation", "operation", "right"),
+            ("right", "of", [], 105, "connect", "state", "right"),
+            ("combine", "", combinations, 80, "set_combination", "combine", None),
+        ):
             parts[field] = ipywidgets.Dropdown(
                 options=options,
                 description=title,
                 tooltip=f"block {number}: {title}",
-                layout={"width": width},
+                layout={"width": f"{width}px"},
                 style=_STYLE,
             )
-            self._when_chosen(parts[field], partial(self._choose, number, field))
+            others = {"block": number} | ({"side": side} if side else {})
+            self._when_chosen(parts[field], action, argument, **others)
         parts["remove"] = button(
             "Remove",
             lambda: self._ask("remove_block", role=self.role.value, block=number),

@@ -251,5 +251,11 @@ def run_folder(source: str | Path) -> Path:
     )
 
 
+def _mean_entropy(probabilities: numpy.ndarray) -> float:
+    """Nats per decision of (T, C) probabilities; 0 log 0 is 0."""
+    logs = numpy.log(probabilities, out=numpy.zeros_like(probabilities), where=probabilities > 0)
+    return float(-(probabilities * logs).sum(1).mean())
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}" if number else f"no {word}"

@@ -1,13 +1,12 @@
 """A slider over a recorded search: what the policy thought, what it drew, and what came of it.
 
-Everything is reckoned once, when the recording is opened; a step only looks it up. So the slider
-can be dragged: the heat map is text that is put together in a millisecond, the reward curve is one
-picture with a mark laid over it, and a cell is drawn once.
+What does not change from step to step is made once, when the search is opened. So the slider can be
+dragged: the heat map is text that is put together in a millisecond, the reward curve is one picture
+with a mark laid over it, and a cell is drawn once.
 """
 
 from __future__ import annotations
 
-import base64
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,76 +15,46 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from ... import plots
-from ...controllers import Controller
 from ...errors import WorkbenchError
 from ...plots.style import VERMILLION
 from ...search import Search, Trial
-from ..common import StandIn, escaped, say, sheet, text
+from ..common import Panel, button, escaped, image, row, say, style_sheet, table, text
 from .state import CURVE, ReplayState
 
 SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
 FILL = f"width:100%;display:block;aspect-ratio:{CURVE[0]}/{CURVE[1]}"
-PACE = 250  # milliseconds a step while it plays
+INTERVAL = 250  # milliseconds a step while it plays
+
+STYLE = """
+.nwb-step td:nth-child(2) { font-weight: 700; font-variant-numeric: tabular-nums; }
+.nwb-step td:nth-child(3) { color: var(--jp-ui-font-color2, currentColor); }
+.nwb-step th { font-weight: normal; white-space: nowrap; }
+"""
 
 
-class SearchReplay(StandIn, ipywidgets.VBox):
-    """ReplayState a recorded search, trial by trial in the order in which they ended.
+class SearchReplay(Panel):
+    """Replay a recorded search, trial by trial in the order of completion.
 
     Args:
         source: a run folder, the name of a shipped recording (``nasworkbench.recordings.names()``),
             or a :class:`Search`, of which the trials that have ended by now are shown.
-        controller: for a search of your own controller class: a new one, with the same settings.
         space: for a search of your own space class.
 
     Attributes:
-        state: the :class:`ReplayState` behind it; ``state.recording`` has all numbers.
+        state: the :class:`~nasworkbench.widgets.replay.state.ReplayState` behind it.
 
     Raises:
-        StoreError: no such folder or recording, a damaged one, or a class of your own that was not
-            given.
-        SettingsError: the controller has learnt already.
+        StoreError: no such folder or recording, a damaged one, or a space class of your own that
+            was not given.
     """
 
-    def __init__(
-        self,
-        source: str | Path | Search,
-        controller: Controller | None = None,
-        space: Any = None,
-    ) -> None:
-        self.state = ReplayState(source, controller, space)
+    def __init__(self, source: str | Path | Search, space: Any = None) -> None:
+        self.state = ReplayState(source, space)
         self._lock = threading.RLock()  # callbacks may come in several threads
-        last = len(self.state)
-        limits = {"min": min(1, last), "max": last, "value": self.state.step}
-        idle = last < 2
-        self._back = self._button("Back", "step-backward", "show the trial that ended before")
-        self._next = self._button("Next", "step-forward", "show the trial that ended next")
-        self._slider = ipywidgets.IntSlider(
-            **limits, description="Step", readout=False, disabled=idle,
-            tooltip="the finished trials, in the order in which they ended",
-            style={"description_width": "auto"}, layout={"flex": "1 1 240px", "width": "auto"},
-        )  # fmt: skip
-        self._number = ipywidgets.BoundedIntText(
-            **limits, description=f"of {last:,}:", disabled=idle, tooltip="the step's number",
-            style={"description_width": "auto"}, layout={"width": "auto"},
-        )  # fmt: skip
-        self._play = ipywidgets.Play(
-            **limits, interval=PACE, disabled=idle, tooltip="show one step after another"
-        )
-        self._controls = (self._slider, self._number, self._play)
-        self._part = ipywidgets.ToggleButtons(
-            options=[(f"{part} cell", part) for part in self.state.parts],
-            tooltips=["the cell that is drawn below"] * len(self.state.parts),
-            style={"button_width": "auto"},
-        )
-        self._sentence, self._remark = text(), text()
-        self._heat, self._numbers = text(), text()
-        self._mark, self._drawn, self._best = text(), text(), text()
-        self._places: list[tuple[float, float]] = []
-        self._ends = (0.0, 1.0)
-        super().__init__(self._rows())
-        for control in self._controls:
+        super().__init__(self._build())
+        for control in self.controls:
             control.observe(self._moved, "value")
-        self._part.observe(self._turned, "value")
+        self.part.observe(self._turned, "value")
         self._show()
 
     # --- for programs -------------------------------------------------------------------------
@@ -108,133 +77,129 @@ class SearchReplay(StandIn, ipywidgets.VBox):
     @property
     def trial(self) -> Trial | None:
         """The trial that is shown."""
-        return None if self.state.now is None else self.state.now.trial
+        return self.state.trial
 
     def static(self) -> Figure:
         """The reward curve, and the policy as it drew this step's trial, as a figure."""
         with self._lock:
             return self.state.static()
 
-    def close(self) -> None:
-        """Take the widget and its parts away; the recording stays as it is."""
-        if "_mark" in self.__dict__:  # else it never came to be: the source was refused
-            for button in (self._back, self._next):
-                button.on_click(self._asked, remove=True)
-            for control in (*self._controls, self._part):
-                control.unobserve_all()
-            for part in _parts(self):
-                part.close()
-        super().close()
-
     # --- the face -----------------------------------------------------------------------------
 
-    def _rows(self) -> list[ipywidgets.Widget]:
-        row = {"display": "flex", "flex_flow": "row wrap", "align_items": "center"}
-        controls = ipywidgets.Box(
-            [self._play, self._back, self._slider, self._next, self._number], layout=row
+    def _build(self) -> list[ipywidgets.Widget]:
+        last = len(self.state)
+        limits = {"min": min(1, last), "max": last, "value": self.state.step, "disabled": last < 2}
+        self.back = button(
+            "Back", lambda: self.go(self.step - 1), "step-backward", "show the trial before"
         )
-        if not len(self.state):
-            return [controls, self._sentence, sheet()]
-        made, self._places, self._ends = self.state.curve()
-        data = base64.b64encode(plots.png(made)).decode()
-        picture = text(
-            f'<img src="data:image/png;base64,{data}" style="{FILL};border-radius:6px" alt="Reward '
-            'curve: rewards, best so far and running mean over the finished trials">'
+        self.next = button(
+            "Next", lambda: self.go(self.step + 1), "step-forward", "show the next trial"
         )
-        curve = _laid_over(picture, self._mark)
-        heat = _laid_over(text(self.state.map.frame), self._heat)
-        row["align_items"] = "flex-start"
-        for widget in (self._numbers, self._drawn, self._best):
+        style = {"description_width": "auto"}
+        self.slider = ipywidgets.IntSlider(
+            **limits, description="Step", readout=False, style=style,
+            tooltip="the finished trials, in the order of completion",
+            layout={"flex": "1 1 240px", "width": "auto"},
+        )  # fmt: skip
+        self.number = ipywidgets.BoundedIntText(
+            **limits, description=f"of {last:,}:", tooltip="the step's number", style=style,
+            layout={"width": "auto"},
+        )  # fmt: skip
+        self.play = ipywidgets.Play(
+            **limits, interval=INTERVAL, tooltip="show one step after another"
+        )
+        self.controls = (self.slider, self.number, self.play)
+        parts = self.state.parts
+        self.part = ipywidgets.ToggleButtons(
+            options=[(f"{part} cell", part) for part in parts],
+            tooltips=["the cell that is drawn below"] * len(parts),
+            style={"button_width": "auto"},
+            layout={"display": None if parts else "none"},
+        )
+        self.sentence, self.remark = text(), text()
+        self.heat, self.numbers = text(), text()
+        self.mark, self.drawn, self.best = text(), text(), text()
+        controls = row([self.play, self.back, self.slider, self.next, self.number])
+        if not last:
+            return [controls, self.sentence, style_sheet()]
+        for widget in (self.numbers, self.drawn, self.best):
             widget.layout = {"flex": "1 1 300px", "min_width": "260px", "margin": "2px 12px"}
-        if self.state.recording.probabilities is None:
+        made, self._places, self._ends = self.state.curve()
+        words = "Reward curve: rewards, best so far and running mean over the finished trials"
+        picture = text(image("png", plots.png(made), words, f"{FILL};border-radius:6px"))
+        heat = _laid_over(text(self.state.map.frame), self.heat)
+        if self.state.probabilities is None:
             heat.layout.display = "none"
-        if not self.state.parts:
-            self._part.layout.display = "none"
         return [
             controls,
-            self._sentence,
-            self._remark,
-            ipywidgets.Box([heat, self._numbers], layout=row),
-            curve,
-            self._part,
-            ipywidgets.Box([self._drawn, self._best], layout=row),
-            sheet(),
+            self.sentence,
+            self.remark,
+            row([heat, self.numbers], align_items="flex-start"),
+            _laid_over(picture, self.mark),
+            self.part,
+            row([self.drawn, self.best], align_items="flex-start"),
+            style_sheet(STYLE),
         ]
-
-    def _button(self, name: str, icon: str, tooltip: str) -> ipywidgets.Button:
-        button = ipywidgets.Button(
-            description=name, icon=icon, tooltip=tooltip, layout={"width": "auto"}
-        )
-        button.on_click(self._asked)
-        return button
-
-    def _asked(self, button: ipywidgets.Button) -> None:
-        self._go(self.state.step + (-1 if button is self._back else 1))
 
     def _moved(self, change: dict[str, Any]) -> None:
         if change["new"] != self.state.step:
-            self._go(change["new"])
+            self.go(change["new"])
 
     def _turned(self, _: dict[str, Any]) -> None:
         with self._lock:
             self._show_cells()
 
-    def _go(self, step: int) -> None:
-        """Where a control wants to; what it must not want is said, and the step stays."""
+    def go(self, step: int) -> None:
+        """Show a step, as the controls do: what is refused is said, and the step stays."""
         with self._lock:
             try:
                 self.state.go(step)
             except WorkbenchError as error:
-                say(self._sentence, escaped(error), "problem", role="status")
+                say(self.sentence, escaped(error), "problem", role="status")
             else:
                 self._show()
 
     def _show(self) -> None:
         state = self.state
-        for control in self._controls:
+        for control in self.controls:
             control.value = state.step
-        self._back.disabled, self._next.disabled = state.step <= 1, state.step >= len(state)
-        say(self._sentence, escaped(state.sentence()), role="status")
-        if state.now is None:
+        self.back.disabled, self.next.disabled = state.step <= 1, state.step >= len(state)
+        say(self.sentence, escaped(state.sentence()), role="status")
+        if not state.step:
             return
-        remark = state.remark()
-        say(self._remark, escaped(remark), "problem" if state.doubtful else "faint")
-        say(self._heat, state.heat_map())
-        say(self._numbers, self._table())
+        say(self.remark, escaped(state.remark()), "faint")
+        say(self.heat, state.heat_map())
+        say(self.numbers, table(state.numbers(), css_class="nwb-step"))
         shares = (*self._places[state.step - 1], *self._ends)
         x, y, top, bottom = (f"{100 * share:.2f}%" for share in shares)
         line = f'stroke="{VERMILLION}" stroke-width='
         say(
-            self._mark,
+            self.mark,
             f'<svg style="{FILL}" aria-hidden="true"><line x1="{x}" x2="{x}" y1="{top}" '
             f'y2="{bottom}" {line}"1.5" stroke-dasharray="5 3"/><circle cx="{x}" cy="{y}" r="6" '
             f'fill="none" {line}"2.5"/></svg>',
         )
         self._show_cells()
 
-    def _table(self) -> str:
-        rows = "".join(
-            f"<tr><th scope='row'>{escaped(name)}</th><td><b>{escaped(value)}</b></td>"
-            f"<td class='nwb-faint'>{escaped(meaning)}</td></tr>"
-            for name, value, meaning in self.state.numbers()
-        )
-        return f"<table>{rows}</table>"
-
     def _show_cells(self) -> None:
-        now = self.state.now
-        if now is None:
-            return
+        part = self.part.value
         for widget, trial, title in (
-            (self._drawn, now.trial, "Drawn at this step"),
-            (self._best, now.best, "Best so far"),
+            (self.drawn, self.state.trial, "Drawn at this step"),
+            (self.best, self.state.best, "Best so far"),
         ):
             if trial is None:
                 say(widget, f"<b>{title}</b><br>no trial has succeeded yet")
                 continue
             reward = "" if trial.reward is None else f", reward {trial.reward:.4f}"
-            part = f" ({self._part.value} cell)" if self._part.value else ""
-            title = f"<b>{title}</b>{part}<br>trial {trial.number}{reward}"
-            say(widget, f"{title}<br>{self.state.cell(trial, self._part.value)}")
+            title = f"<b>{title}</b>{f' ({part} cell)' if part else ''}"
+            title += f"<br>trial {trial.number}{reward}"
+            say(widget, f"{title}<br>{self.state.cell(trial, part)}")
+
+    def close(self) -> None:
+        """Take the widget off the page, and close the run folder."""
+        if "state" in self.__dict__:  # else the source was refused
+            self.state.close()
+        super().close()
 
 
 def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets.GridBox:
@@ -245,12 +210,3 @@ def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets
         [below, above],
         layout={"grid_template_columns": "minmax(0, 1fr)", "max_width": "800px"},
     )
-
-
-def _parts(box: ipywidgets.Box) -> list[ipywidgets.Widget]:
-    """All widgets inside, the innermost first."""
-    return [
-        part
-        for child in box.children
-        for part in [*(_parts(child) if isinstance(child, ipywidgets.Box) else []), child]
-    ]

@@ -1,7 +1,7 @@
 """ControllerStepper: watch a controller make its decisions, one after another.
 
-A thin face on :class:`~nasworkbench.widgets.stepper.state.StepperState`. The bars are an HTML table:
-they follow a step at once, take the notebook's colours, and a screen reader reads them.
+A thin face on ``state.py``. The bars are an HTML table: they follow a step at once, take the
+notebook's colours, and a screen reader reads them.
 """
 
 from __future__ import annotations
@@ -195,9 +195,7 @@ class ControllerStepper(Panel):
         except WorkbenchError as error:
             say(self._status, escaped(error), "problem", role="status")
 
-    def _change(
-        self, action: Callable[..., str | None] = lambda: None, *arguments: Any
-    ) -> None:
+    def _change(self, action: Callable[..., str | None] = lambda: None, *arguments: Any) -> None:
         with self._lock:
             words = action(*arguments) or ""
             self._paint()
@@ -249,7 +247,9 @@ class ControllerStepper(Panel):
         words = str(thing)  # says all of it
         if words not in self._drawings:
             self._drawings[words] = drawn(thing)
-        return f"<figure><figcaption>{escaped(caption)}</figcaption>{self._drawings[words]}</figure>"
+        return (
+            f"<figure><figcaption>{escaped(caption)}</figcaption>{self._drawings[words]}</figure>"
+        )
 
     def _paint_map(self) -> None:
         shown = self.state.log_distribution if self._toggle.value else None
@@ -275,6 +275,7 @@ def _bars(rows: pandas.DataFrame) -> str:
     """A row per option: its name, its bar with a dotted mark at the even share, its number."""
     top, even = axis_top(rows["probability"].tolist()), float(rows["even"].iloc[0])
     lines = []
+    option: Any  # a row of the table
     for option in rows.itertuples(index=False):
         kind = ' class="nwb-drawn"' if option.chosen else ""
         lines.append(

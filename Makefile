@@ -1,17 +1,22 @@
-# make search   find, draw and judge a cell (the main job, tier laptop)
-# make test     all tests, the notebooks included
+# make search   find, draw and rate a cell (the main job, tier laptop)
+# make test     all tests, lessons and browser included
+# make quick    the tests that take seconds
+# make lint     style and types
 # make lab      JupyterLab on the lessons
 # make notebooks  the lessons executed anew, toy tier, in their normal form
 # make bench    speed, as ratios (not part of the tests)
-# make referee  who wins: tests/benchmarks/who_wins.md anew (an hour; resumable)
+# make who-wins  tests/benchmarks/who_wins.md anew (an hour; resumable)
 #
 # Each target installs what it needs into .venv once, and again only when pyproject.toml changes.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process a core. tests/conftest.py says which tests stay together, and which begin first.
+PYTEST := OMP_NUM_THREADS=1 NASWORKBENCH_PROGRESS=0 \
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: search test lab notebooks bench referee lint clean
+.PHONY: search test quick lab notebooks bench who-wins lint clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed
@@ -21,8 +26,10 @@ lab: $(VENV)/installed
 	$(BIN)/jupyter lab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 NASWORKBENCH_TIER=toy NASWORKBENCH_PROGRESS=0 $(BIN)/python -m pytest \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks $(ARGS)
+	$(PYTEST) $(ARGS)
+
+quick: $(VENV)/installed-dev
+	$(PYTEST) -m "not slow and not browser and not lessons" $(ARGS)
 
 notebooks: $(VENV)/installed-dev
 	$(BIN)/python tests/notebooks.py
@@ -41,7 +48,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/tables.py
 
-referee: $(VENV)/installed-bench
+who-wins: $(VENV)/installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/who_wins.py
 
 $(VENV)/installed: pyproject.toml

@@ -12,7 +12,7 @@ from typing import Any
 _HOMES = {
     "errors": ("WorkbenchError",),
     "genotype": ("NASNET_OPERATIONS", "OPERATIONS", "Block", "Cell", "Genotype"),
-    "spaces": ("CellSpace", "GraphSpace"),
+    "spaces": ("CellSpace",),
     "drawing": ("Drawing", "draw"),
     "networks": ("CellNetwork", "profile"),
     "controllers": (
@@ -25,6 +25,7 @@ _HOMES = {
     ),
     "training": ("Evaluation", "Recipe", "TrainingEvaluator", "evaluate", "train"),
     "tables": ("TableEvaluator",),
+    "nas_bench_graph": ("GraphSpace",),
     "comparison": ("compare",),
     "search": ("History", "Search"),
     "widgets": ("CellEditor", "ControllerStepper", "SearchDashboard", "SearchReplay"),

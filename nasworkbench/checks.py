@@ -7,24 +7,23 @@ it raises (a :class:`SettingsError` unless told). numpy's and torch's numbers co
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
-import operator
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from .errors import SettingsError, WorkbenchError, listed
+
+T = TypeVar("T")
 
 
 def is_whole(value: Any, least: int | None = None, most: int | None = None) -> bool:
     """Whether ``value`` is a whole number in [least, most]."""
-    try:
-        number = operator.index(value)
-    except TypeError:
+    value = _plain(value)
+    if not isinstance(value, int) or isinstance(value, bool):
         return False
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
-        return False
-    return (least is None or number >= least) and (most is None or number <= most)
+    return (least is None or value >= least) and (most is None or value <= most)
 
 
 def whole(
@@ -38,7 +37,7 @@ def whole(
     if not is_whole(value, least, most):
         limit = "" if most is None else f" to {most}"
         raise error(f"{name} must be a whole number from {least}{limit}, got {value!r:.80}")
-    return operator.index(value)
+    return int(_plain(value))
 
 
 def number(
@@ -52,24 +51,24 @@ def number(
     error: type[WorkbenchError] = SettingsError,
 ) -> float:
     """A finite number in [least, most]; ``above`` and ``below`` exclude the limits themselves."""
-    ok = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    ok = ok and least <= value <= most
-    if not ok or (above and value == least) or (below and value == most):
-        limits = []
-        if least != -math.inf:
-            limits.append(f"{'above' if above else 'from'} {least:g}")
-        if most != math.inf:
-            limits.append(f"{'below' if below else 'to'} {most:g}")
-        allowed = " ".join(["a finite number", *limits])
-        raise error(f"{name} must be {allowed}, got {value!r:.80}")
-    return float(value)
+    plain, real = _plain(value), math.nan
+    if isinstance(plain, numbers.Real) and not isinstance(plain, bool):
+        with contextlib.suppress(OverflowError):  # a whole number beyond all floats
+            real = float(plain)
+    ok = math.isfinite(real) and least <= real <= most
+    if not ok or (above and real == least) or (below and real == most):
+        lower = "" if least == -math.inf else f" {'above' if above else 'from'} {least:g}"
+        upper = "" if most == math.inf else f" {'below' if below else 'to'} {most:g}"
+        joint = " and" if lower and upper and below else ""
+        raise error(f"{name} must be a finite number{lower}{joint}{upper}, got {value!r:.80}")
+    return real
 
 
 def flag(name: str, value: Any, error: type[WorkbenchError] = SettingsError) -> bool:
     """``True`` or ``False``."""
-    if not isinstance(value, bool):
+    if not isinstance(_plain(value), bool):
         raise error(f"{name} must be True or False, got {value!r:.80}")
-    return value
+    return bool(value)
 
 
 def choice(
@@ -80,3 +79,15 @@ def choice(
     if not isinstance(value, str) or value not in words:
         raise error(f"{name} must be one of {listed(words)}, got {value!r:.80}")
     return value
+
+
+def optional(
+    check: Callable[..., T], name: str, value: Any, *limits: Any, **settings: Any
+) -> T | None:
+    """``None``, or what another check of this module allows."""
+    return None if value is None else check(f"{name}, unless None,", value, *limits, **settings)
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of numpy or torch as Python's own number; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value

@@ -78,6 +78,14 @@ class Drawable:
         return draw(self)._repr_mimebundle_(include, exclude)
 
 
+def state_name(state: int, inputs: int) -> str:
+    """``h[i-1]`` and ``h[i]`` for the two inputs of a cell, ``block k`` for a block's output."""
+    if state >= inputs:
+        return f"block {state - inputs}"
+    back = inputs - 1 - state
+    return f"h[i-{back}]" if back else "h[i]"
+
+
 @dataclass(frozen=True)
 class Block:
     """Two hidden states, an operation for each, and how the results are combined.
@@ -185,11 +193,8 @@ class Cell(Drawable):
         return tuple(n for n in range(len(self.blocks)) if self.inputs + n in reached)
 
     def state_name(self, state: int) -> str:
-        """``h[i-1]`` and ``h[i]`` for the two inputs, ``block k`` for a block's output."""
-        if state >= self.inputs:
-            return f"block {state - self.inputs}"
-        back = self.inputs - 1 - state
-        return f"h[i-{back}]" if back else "h[i]"
+        """What readers call a hidden state: see :func:`state_name`."""
+        return state_name(state, self.inputs)
 
     def canonical(self) -> Cell:
         """The one cell that stands for all cells equal to this one under the symmetries.
@@ -369,12 +374,7 @@ def from_text(text: str) -> Architecture:
 def fields_of(
     record: object, what: str, required: Set[str], optional: Set[str] = frozenset()
 ) -> dict[str, Any]:
-    """The record, if it is a dict with exactly the fields that it should have.
-
-    Args:
-        record: part of a parsed JSON text.
-        what: how messages call it, e.g. ``a genotype``.
-        required, optional: names of its fields.
+    """A record of a parsed JSON text, if it has the fields that ``what`` should have.
 
     Raises:
         GenotypeError: not a dict, missing or unknown fields.

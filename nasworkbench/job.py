@@ -161,11 +161,10 @@ class Job:
     @property
     def best(self) -> Genotype | None:
         """The best cell by validation: of the retrained ones, else of the search."""
-        judged = best_retrained(self.search.store.retrainings())
-        if judged is None:
-            found = self.search.best()
-            judged = found[0].genotype if found else None
-        return None if judged is None else replace(judged, name=self.directory.name)
+        best: Any = best_retrained(self.search.store.retrainings())
+        for trial in self.search.best() if best is None else ():
+            best = trial.genotype
+        return None if best is None else replace(best, name=self.directory.name)
 
     def write(self, baseline: Search) -> None:
         """Best genotype, drawings, reward curve and report, from what is stored."""

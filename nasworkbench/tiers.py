@@ -6,14 +6,17 @@ choice; see the field comments of each tier.
 
 from __future__ import annotations
 
+import math
 import os
-import time
+import timeit
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy
 import torch
 
-from .checks import whole
+from .checks import number, optional, whole
 from .data import Dataset
 from .errors import SettingsError, listed
 from .progress import duration
@@ -21,6 +24,9 @@ from .spaces import CellSpace
 from .training import Recipe, TrainingEvaluator
 
 VARIABLE = "NASWORKBENCH_TIER"
+
+#: In a forecast, for all that is not training, such as starting the workers: a guess.
+STARTING_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,14 @@ class Tier:
         trials: of the controller; random search gets as many.
         cells, filters: N and F of the child networks.
         recipe: how a child is trained in the search.
-        final_recipe: how the best are trained again.
-        top, seeds: cells of each search that are judged, and trainings of each.
+        final_recipe: how the best cells are trained again.
+        top, seeds: cells of each search that are trained again, and trainings of each.
         controller: settings of PPO that differ from the paper's.
         workers: processes.
-        time_limit: seconds after which a child is killed.
+        time_limit: seconds after which a child is killed, or ``None``.
 
     Raises:
-        SettingsError: a number of anything below one.
+        SettingsError: a number below one, or a time limit that is not above 0.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Tier:
     def __post_init__(self) -> None:
         for name in ("trials", "workers", "cells", "filters", "top", "seeds"):
             whole(name, getattr(self, name))
+        optional(number, "time_limit", self.time_limit, 0, above=True)
 
     def settings(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -144,7 +151,7 @@ TIERS = {tier.name: tier for tier in _TIERS}
 
 
 def get(name: str | None = None) -> Tier:
-    """A tier by name; without one, that of the environment variable NASWORKBENCH_TIER, or laptop.
+    """A tier by name; without a name that of the environment variable NASWORKBENCH_TIER, or laptop.
 
     Raises:
         SettingsError: no tier of that name.
@@ -158,7 +165,7 @@ def get(name: str | None = None) -> Tier:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long a tier takes on this machine, about."""
+    """About how long a tier takes on this machine."""
 
     child_seconds: float
     total_seconds: float
@@ -171,7 +178,7 @@ class Forecast:
 def forecast(
     tier: Tier, dataset: Dataset, device: str = "cpu", workers: int | None = None
 ) -> Forecast:
-    """Time a few steps of three random children and reckon from them; takes a few seconds.
+    """Time a few steps of three random children and multiply; takes a few seconds.
 
     One torch thread, as a worker has; no augmentation and no waiting for data.
     """
@@ -180,51 +187,46 @@ def forecast(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        timings = [_time_steps(evaluator, seed) for seed in range(3)]
+        training, validation = numpy.mean([_batch_seconds(evaluator, n) for n in range(3)], axis=0)
     finally:
         torch.set_num_threads(threads)
-    step = sum(training for training, _ in timings) / len(timings)
-    look = sum(evaluation for _, evaluation in timings) / len(timings)
 
     def seconds(recipe: Recipe) -> float:
-        steps = recipe.epochs * -(-len(dataset.train) // recipe.batch_size)
-        judged = len(dataset.validation) * -(-recipe.epochs // recipe.evaluate_every)
-        return steps * step + judged / recipe.batch_size * look
+        steps = recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size)
+        images = math.ceil(recipe.epochs / recipe.evaluate_every) * len(dataset.validation)
+        return float(steps * training + images / recipe.batch_size * validation)
 
     child, final = seconds(tier.recipe), seconds(tier.final_recipe)
-    searched, judged = 2 * tier.trials, 2 * tier.top * tier.seeds
-    total = (searched * child + judged * final) / max(workers, 1) + 10
+    children, finals = 2 * tier.trials, 2 * tier.top * tier.seeds  # of both searches
+    total = (children * child + finals * final) / max(workers, 1) + STARTING_SECONDS
     return Forecast(
         child,
         total,
         f"tier {tier.name}: {tier.trials} + {tier.trials} children of about {duration(child)}, "
-        f"then {judged} networks of about {duration(final)}, on {workers} worker"
+        f"then {finals} networks of about {duration(final)}, on {workers} worker"
         f"{'s' if workers > 1 else ''}: about {duration(total)} on this machine",
     )
 
 
-def _time_steps(evaluator: TrainingEvaluator, seed: int) -> tuple[float, float]:
-    """Seconds of one training step and of one evaluation of a batch, for one random child."""
+def _batch_seconds(evaluator: TrainingEvaluator, seed: int) -> tuple[float, float]:
+    """Seconds of training and of validation on one batch, for one random child."""
+    dataset, side = evaluator.dataset, evaluator.dataset.image_size
+    shape = (evaluator.recipe.batch_size, dataset.channels, side, side)
+
+    def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+        def finished() -> None:
+            work()
+            if images.is_cuda:
+                torch.cuda.synchronize()
+
+        return (
+            timeit.timeit(finished, setup=finished, number=repeats) / repeats
+        )  # the first is slow
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = evaluator.build(CellSpace().sample(seed)).to(evaluator.device)
-        dataset = evaluator.dataset
-        side = dataset.image_size
-        images = torch.randn(
-            evaluator.recipe.batch_size, dataset.channels, side, side, device=evaluator.device
-        )
-
-        def clock(work: Any, repeats: int = 3) -> float:
-            work()  # the first call is slower
-            start = time.perf_counter()
-            for _ in range(repeats):
-                work()
-            if images.is_cuda:
-                torch.cuda.synchronize()
-            return (time.perf_counter() - start) / repeats
-
-        network.train()
-        training = clock(lambda: network(images).sum().backward())
-        network.eval()
+        images = torch.randn(shape, device=evaluator.device)
+        training = seconds(lambda: network.train()(images).sum().backward())
         with torch.no_grad():
-            return training, clock(lambda: network(images))
+            return training, seconds(lambda: network.eval()(images))

@@ -21,7 +21,7 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
         ("temperature = 0.1", "temperature = 0.0264"),
     ],
     "01_search_space": [
-        ("cell_strings = 22_500", "cell_strings = 5_625_000_000"),
+        ("cell_sequences = 22_500", "cell_sequences = 5_625_000_000"),
         (
             'lonely = nw.Cell((nw.Block(0, "identity", 1, "identity"),) * 3)',
             'lonely = nw.Cell(tuple(nw.Block(s, "identity", s, "identity") for s in (0, 2, 3)))',
@@ -38,8 +38,8 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
     ],
     "04_reinforce": [
         (
-            "strings_needed = 20",
-            "strings_needed = round("
+            "sequences_needed = 20",
+            "sequences_needed = round("
             "20 * variance(policy, 0) / variance(policy, best_constant(policy)))",
         ),
         ("factor = 0.95", "factor = 1 - (1 - 0.95**20) / 20"),
@@ -61,9 +61,9 @@ ANSWERS: dict[str, list[tuple[str, str]]] = {
         ("tau = 0.8", "tau = (8 - 2) / 10"),
         ("images = 360", "images = 3_600"),
         (
-            "light = lambda genotype: judge(genotype).reward",
-            "light = lambda genotype: judge(genotype).reward "
-            "* (judge(genotype).parameters / 10_000) ** -0.07",
+            "light = lambda genotype: lookup(genotype).reward",
+            "light = lambda genotype: lookup(genotype).reward "
+            "* (lookup(genotype).parameters / 10_000) ** -0.07",
         ),
     ],
     "10_training_the_winner": [

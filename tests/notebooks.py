@@ -37,6 +37,17 @@ TIMINGS = (
 )
 
 
+def client_of(notebook: nbformat.NotebookNode, folder: str | Path) -> NotebookClient:
+    """What runs a lesson's cells in a kernel of their own, which works in ``folder``."""
+    return NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+
+
 def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for number, cell in enumerate(notebook.cells):
@@ -50,14 +61,7 @@ def execute(path: Path) -> None:
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(
-            notebook,
-            timeout=300,
-            kernel_name="python3",
-            coalesce_streams=True,
-            resources={"metadata": {"path": folder}},
-        )
-        client.execute(env=os.environ | ENVIRONMENT)
+        client_of(notebook, folder).execute(env=os.environ | ENVIRONMENT)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)

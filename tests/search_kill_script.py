@@ -21,13 +21,13 @@ from search_helpers import CONTROLLERS, share_or_fail, slow_share, small_space
 from nasworkbench import Search
 from nasworkbench import report as report_module
 
-TRIALS = 100
+TRIALS = 200
 RANDOM_KILLS = 24
 
 #: (function, event, what is called inside of it): die there, the n-th time.
 MOMENTS = {
     "ask, before the policy is sampled": ("_draw", "call", None),
-    "ask, after sampling": ("sample", "return", None),
+    "ask, after sampling": ("draw", "return", None),
     "proposed, in the transaction": ("proposed", "c_return", "execute"),
     "proposed, before its digest": ("_seal", "call", None),
     "proposed, after the commit": ("proposed", "return", None),

@@ -20,16 +20,16 @@ from nasworkbench.tables import TABLES, loading
 
 FILE = Path(tables.__file__).with_name("cells.npz")
 TABLE = tables.load("cells")
-PLAN = TABLES["cells"]
+SETTINGS = TABLES["cells"]
 
 
 def test_every_cell_of_the_space_is_in_it():
-    classes = TABLE.space.unique
-    assert set(TABLE.keys) == set(classes.keys)
-    assert len(TABLE) == len(classes) == 5115
-    assert int(TABLE.columns["strings"].sum()) == TABLE.space.size == 22_500
+    unique = TABLE.space.unique
+    assert set(TABLE.keys) == set(unique.keys)
+    assert len(TABLE) == len(unique) == 5115
+    assert int(TABLE.columns["token_sequences"].sum()) == TABLE.space.size == 22_500
     assert TABLE.complete and TABLE.info["failed"] == []
-    assert TABLE.space.settings() == PLAN.space.settings()
+    assert TABLE.space.settings() == SETTINGS.space.settings()
 
 
 def test_the_file_is_small_and_its_checksum_is_in_the_code(tmp_path, monkeypatch):
@@ -52,11 +52,11 @@ def test_it_states_how_far_it_can_be_trusted():
     low, high = stated["icc_interval"]
     assert low < stated["icc"] < high
     assert {"command", "hours", "settings", "provenance"} <= TABLE.info.keys()
-    assert TABLE.info["settings"] == PLAN.settings() | {"seeds": TABLE.seeds}
+    assert TABLE.info["settings"] == SETTINGS.settings() | {"seeds": TABLE.seeds}
 
 
 def test_accuracies_are_whole_numbers_of_images():
-    data = PLAN.evaluator().dataset
+    data = SETTINGS.evaluator().dataset
     for values, split in ((TABLE.validation, data.validation), (TABLE.test, data.test)):
         right = values * len(split)
         assert numpy.abs(right - right.round()).max() < 1e-9
@@ -64,7 +64,7 @@ def test_accuracies_are_whole_numbers_of_images():
 
 def test_cells_that_are_trained_again_score_as_the_table_says():
     """Another processor rounds otherwise, so that a few images more or less are right."""
-    trainer = PLAN.evaluator()
+    trainer = SETTINGS.evaluator()
     rows = TABLE.best(len(TABLE))[:: len(TABLE) // 5]
     again = [trainer(TABLE.genotype(row), seed=1) for row in rows]
     there = [TABLE.validation[row, 1] for row in rows]

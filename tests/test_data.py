@@ -5,6 +5,7 @@ import multiprocessing
 import subprocess
 import sys
 
+import numpy
 import pytest
 import torch
 from hypothesis import given
@@ -98,9 +99,11 @@ def test_resizing_keeps_a_constant_image_and_its_own_size():
         ({"image_size": 0}, ["image_size", "0"]),
         ({"image_size": 8.5}, ["image_size", "8.5"]),
         ({"train_size": -1}, ["train_size", "-1"]),
-        ({"train_size": 958}, ["train_size=958", "957"]),
-        ({"validation_size": 481}, ["validation_size=481", "480"]),
-        ({"seed": -1}, ["seed", "-1"]),
+        ({"train_size": 958}, ["train_size", "a whole number from 1 to 957, got 958"]),
+        ({"validation_size": 481}, ["validation_size", "a whole number from 1 to 480, got 481"]),
+        ({"image_size": True}, ["image_size, unless None, must be a whole number from 1", "True"]),
+        ({"seed": -1}, ["seed must be a whole number from 0", "-1"]),
+        ({"seed": "1"}, ["seed", "'1'"]),
     ],
 )
 def test_sizes_out_of_range_are_errors(arguments, parts):
@@ -110,7 +113,8 @@ def test_sizes_out_of_range_are_errors(arguments, parts):
 
 
 def test_settings_are_json_and_load_the_same_set():
-    chosen = data.load("digits", image_size=10, train_size=99, validation_size=33, seed=3)
+    sizes = {"image_size": numpy.int64(10), "train_size": torch.tensor(99), "validation_size": 33}
+    chosen = data.load("digits", **sizes, seed=3)
     again = data.load(**json.loads(json.dumps(chosen.settings())))
     assert torch.equal(chosen.train.images, again.train.images)
     assert torch.equal(chosen.validation.labels, again.validation.labels)
@@ -127,14 +131,14 @@ def test_names_and_errors_of_unknown_sets():
 @pytest.mark.parametrize(
     "name", ["fashion-mnist", "cifar10", "cifar100", "imagefolder", "imagenet"]
 )
-def test_missing_data_say_where_was_looked_and_how_to_get_them(name, tmp_path, monkeypatch):
+def test_missing_data_say_where_they_may_be_and_how_to_get_them(name, tmp_path, monkeypatch):
     for source in (sources.FashionMnist, sources.Cifar):
         monkeypatch.setattr(source, "download", lambda self, root: pytest.fail("a download"))
     with pytest.raises(DataError) as error:
         data.load(name)
     description = data.describe(name)
-    assert description.found is None and description.name == name
-    for part in (*map(str, description.looked), description.how_to_get):
+    assert description.place is None and description.name == name
+    for part in (*map(str, description.places), description.how_to_get):
         assert part in str(error.value)
     assert str(tmp_path / "nothing") in str(error.value)
     with pytest.raises(DataError) as error:
@@ -144,7 +148,7 @@ def test_missing_data_say_where_was_looked_and_how_to_get_them(name, tmp_path, m
 
 def test_digits_are_described_as_found():
     description = data.describe("digits")
-    assert description.found is not None and description.found.is_file()
+    assert description.place is not None and description.place.is_file()
     assert "1,797" in description.summary
 
 
@@ -254,7 +258,7 @@ def test_stored_order_is_cut_into_whole_batches(count, batch):
     assert all(len(part) == batch for part in parts[:-1])
 
 
-def look(queue, dataset):
+def report(queue, dataset):
     shared = dataset.train.images.is_shared() and dataset.train.labels.is_shared()
     queue.put((shared, int(dataset.train.images.sum()), len(dataset.test), dataset.settings()))
 
@@ -263,7 +267,7 @@ def test_a_spawned_process_shares_the_images():
     digits = data.load("digits")
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    process = context.Process(target=look, args=(queue, digits))
+    process = context.Process(target=report, args=(queue, digits))
     process.start()
     try:
         total = int(digits.train.images.sum())

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nasworkbench import dialects, zoo
 from nasworkbench.dialects import darts, enas, nni, slim
+from nasworkbench.dialects.detect import detect
 from nasworkbench.errors import DialectError
 from nasworkbench.genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
 
@@ -41,12 +42,12 @@ def free_cells(draw, operations, combinations=("add",)):
 
 def enas_cells():
     """Cells whose concat is every unread state, inputs included."""
-    return blocks(list(enas.OPERATIONS)).map(lambda made: Cell(made, enas.unread_states(2, made)))
+    return blocks(list(enas.OPERATIONS)).map(lambda made: Cell(made, enas.implied_concat(made)))
 
 
 def nni_cells():
     """Cells with the concat that NNI's spaces imply."""
-    return blocks(list(nni.OPERATIONS)).map(lambda made: Cell(made, nni.usual_concat(made)))
+    return blocks(list(nni.OPERATIONS)).map(lambda made: Cell(made, nni.implied_concat(made)))
 
 
 SAYABLE = {
@@ -107,7 +108,7 @@ def test_unknown_dialects(dialect):
         lambda: dialects.loads("x", dialect),
         lambda: dialects.dumps(both(ONE_BLOCK), dialect),
     ):
-        with pytest.raises(DialectError, match=r"unknown dialect .* darts, slim, enas and nni"):
+        with pytest.raises(DialectError, match=r"dialect must be one of darts, slim, enas and nni"):
             call()
 
 
@@ -203,15 +204,15 @@ def test_darts_text_in_other_clothes():
         (
             PAIRS.replace("2)", "3)"),
             "[2, 3]",
-            "'normal': block 1, left input: reads hidden state 3",
+            "'normal', block 1, left input: reads hidden state 3",
         ),
         (PAIRS.replace("2)", "'2')"), "[2, 3]", "block 1, left input: expected a whole number"),
         (PAIRS.replace("2)", "True)"), "[2, 3]", "block 1, left input: expected a whole number"),
-        ("[('sep_conv_3x3', 1)]", "[2]", "two .* pairs per block.*got 1"),
-        ("[]", "[2]", "two .* pairs per block.*got 0"),
+        ("[('sep_conv_3x3', 1)]", "[2]", "two operations and two states, got 1 operations"),
+        ("[]", "[2]", "two operations and two states, got 0 operations"),
         ("[('sep_conv_3x3',), ('x', 1)]", "[2]", r"expected \('operation', state\)"),
         ("7", "[2]", "'normal': expected a list, got 7"),
-        (PAIRS, "[9]", "'normal': concat: hidden state 9"),
+        (PAIRS, "[9]", "'normal', concat: hidden state 9"),
         (PAIRS, "range(2, 10**9)", "'normal_concat'.*only literal.*BinOp"),
         (PAIRS, "range(2, 999999999)", "'normal_concat'.*999999999"),
         (PAIRS, "range(2, 4, 1)", "range takes one or two"),
@@ -285,18 +286,18 @@ def test_slim_s_dil_2_runs_without_dilation():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"operations": ["none"] * 3}, "reduction cell, operations: two per block.*got 3"),
-        ({"operations": []}, "got 0"),
+        ({"operations": ["none"] * 3}, "reduction cell: every block needs two.*got 3 operations"),
+        ({"operations": []}, "got 0 operations"),
         ({"operations": ["none", 7, "none", "none"]}, "block 0, right input: unknown operation 7"),
         ({"operations": ["none", "none", "skip", "none"]}, "block 1, left input.*skip.*1x3_3x1"),
-        ({"hiddenstate_indices": [0, 1, 2]}, "2 blocks need 4 entries, got 3"),
+        ({"hiddenstate_indices": [0, 1, 2]}, "got 4 operations and 3 states"),
         ({"hiddenstate_indices": [0, 1, 3, 0]}, "block 1, left input: reads hidden state 3"),
-        ({"hiddenstate_indices": [0, -1, 2, 0]}, "block 0, right input: expected a whole number"),
-        ({"hiddenstate_indices": [0, 1.0, 2, 0]}, "block 0, right input: expected a whole number"),
-        ({"used_hiddenstates": [1, 0, 1]}, "2 blocks need 4 entries, got 3"),
-        ({"used_hiddenstates": [1, 2, 1, 0]}, "state 1: 0 .* or 1 .*got 2"),
+        ({"hiddenstate_indices": [0, -1, 2, 0]}, "hiddenstate_indices: expected a whole .*got -1"),
+        ({"hiddenstate_indices": [0, 1.0, 2, 0]}, "hiddenstate_indices: expected .*got 1.0"),
+        ({"used_hiddenstates": [1, 0, 1]}, r"4 numbers are needed.*got \[1, 0, 1\]"),
+        ({"used_hiddenstates": [1, 2, 1, 0]}, r"each 0 .* or 1 .*got \[1, 2, 1, 0\]"),
         ({"used_hiddenstates": [1, 1, 1, 1]}, "concat: needs one or more"),
-        ({"used_hiddenstates": "1010"}, "expected a list, got 1010"),
+        ({"used_hiddenstates": "1010"}, "expected a list, got '1010'"),
         ({"more": 1}, r"unknown \['more'\]"),
     ],
 )
@@ -340,11 +341,11 @@ def test_enas_labels_may_stand_in_any_order():
         ("0 0 0 0\n0 0 0 0\n0 0 0 0", "got 3"),
         ("normal: 0 0 0 0\nnormal: 0 0 0 0", "each once"),
         ("cell: 0 0 0 0\nreduce: 0 0 0 0", "'normal:' or 'reduce:'"),
-        ("0 0 0 0\n0 0 0", "reduce: four numbers per block.*got 3"),
-        ("normal:\n0 0 0 0", "normal: four numbers per block.*got 0"),
+        ("0 0 0 0\n0 0 0", "reduce: every block needs two operations and two .*got 1 .* 2 states"),
+        ("normal:\n0 0 0 0", "normal: every block needs two operations.*got 0"),
         ("0 0 0 0 0 5 0 0\n0 0 0 0", r"normal, block 1, left input.*operation 5.*0 \(sep_conv_3x3"),
-        ("0 0 0 0\n2 0 0 0", "reduce: block 0, left input: reads hidden state 2"),
-        ("0 0 0 x\n0 0 0 0", "normal, block 0: expected a whole number, got 'x'"),
+        ("0 0 0 0\n2 0 0 0", "reduce, block 0, left input: reads hidden state 2"),
+        ("0 0 0 x\n0 0 0 0", "normal: expected a whole number to 999, got 'x'"),
         ("0 0 0 -1\n0 0 0 0", "got '-1'"),
         ("0 0 0 ²\n0 0 0 0", "got '²'"),
         ("0 0 0 99999999\n0 0 0 0", "got '99999999'"),
@@ -394,8 +395,8 @@ def test_nni_2_and_python_s_print_are_read_too():
     assert genotype.normal.concat == (2, 3)
 
 
-@pytest.mark.parametrize("operation", sorted(nni.STRANGERS))
-def test_nni_s_strangers_are_refused_with_a_reason(operation):
+@pytest.mark.parametrize("operation", sorted(nni.REFUSED))
+def test_what_nni_alone_has_is_refused_with_a_reason(operation):
     text = json.dumps(nni_record(normal__op_2_1=operation))
     with pytest.raises(
         DialectError, match=f"normal/op_2_1.*'{operation}' has no counterpart.*: it"
@@ -406,10 +407,13 @@ def test_nni_s_strangers_are_refused_with_a_reason(operation):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"normal__op_2_0": "conv"}, "normal/op_2_0: unknown operation 'conv'"),
-        ({"reduce__input_2_1": [2]}, "reduce: block 0, right input: reads hidden state 2"),
-        ({"reduce__input_2_1": [0, 1]}, r"reduce/input_2_1: expected a whole number.*\[0, 1\]"),
-        ({"reduce__input_2_1": "0"}, "reduce/input_2_1: expected a whole number"),
+        ({"normal__op_2_0": "conv"}, "normal/op_2_0 and input_2_0: unknown operation 'conv'"),
+        ({"reduce__input_2_1": [2]}, "reduce, block 0, right input: reads hidden state 2"),
+        (
+            {"reduce__input_2_1": [0, 1]},
+            r"reduce/op_2_1 and input_2_1: expected a whole number.*\[0, 1\]",
+        ),
+        ({"reduce__input_2_1": "0"}, "reduce/op_2_1 and input_2_1: expected a whole number"),
         ({"normal__op_3_0": "skip_connect"}, "normal: each node needs.*left over"),
         ({"normal__op_2_2": "skip_connect"}, "unknown key 'normal/op_2_2'"),
         ({"stem": 1}, "unknown key 'stem'"),
@@ -471,3 +475,75 @@ def test_hostile_text_is_refused_and_never_run(dialect, text, tmp_path, monkeypa
 def test_what_is_no_text_is_refused(dialect, text):
     with pytest.raises(DialectError, match="expected text"):
         dialects.loads(text, dialect)
+
+
+# --- whose text is it ---------------------------------------------------------------------------
+
+DETECTED = Genotype(Cell((Block(0, "max_pool_3x3", 1, "conv_3x3"),)), ONE_BLOCK)
+
+
+@pytest.mark.parametrize("name", ["nasnet-a", "pnasnet-5", "amoebanet-a", "enas-micro", "darts-v2"])
+def test_any_dialect_is_recognised(name):
+    genotype = zoo.get(name)
+    read = 0
+    for form in dialects.DIALECTS:
+        try:
+            text = dialects.dumps(genotype, form)
+        except DialectError:
+            continue
+        assert detect(text) == (form, genotype)
+        assert detect(text, form) == (form, genotype)
+        read += 1
+    assert read
+    assert detect(genotype.to_json()) == ("JSON", genotype)
+
+
+def test_a_text_that_no_form_fits_has_a_reason_for_each():
+    with pytest.raises(DialectError) as caught:
+        detect("let me in")
+    for form in ("JSON: ", "darts: ", "slim: ", "enas: ", "nni: "):
+        assert form in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "Genotype(normal=[('none', 0), ('none', 1)], normal_concat=[2], "
+            "reduce=[('none', 0), ('none', 1)], reduce_concat=[2])",
+            "cannot be read as darts: 'normal', block 0, left input: 'none'.*DARTS's zero",
+        ),
+        (
+            DETECTED.to_json().replace("conv_3x3", "conv_4x4"),
+            "cannot be read as JSON: normal cell, block 0, right input: unknown operation",
+        ),
+        ("normal: 0 0 0 9\nreduce: 0 0 0 0", "cannot be read as enas: normal, block 0, right"),
+        ('{"normal/op_2_0": "zero"}', "cannot be read as nni: normal: each node needs"),
+        ("", "the text is empty"),
+        ("  \n", "the text is empty"),
+        (None, "expected text, got NoneType"),
+        ("x" * 100_001, "100,001 characters"),
+        ("[" * 5_000, "nested deeper than 20"),
+    ],
+)
+def test_a_text_that_gives_its_form_away_has_its_whole_reason(text, words):
+    with pytest.raises(DialectError, match=words):
+        detect(text)
+
+
+def test_a_form_can_be_asked_for():
+    text = dialects.dumps(zoo.get("darts-v2"), "darts")
+    with pytest.raises(DialectError, match="cannot be read as slim"):
+        detect(text, "slim")
+    with pytest.raises(DialectError, match=r"form must be one of JSON, darts, .*got 'keras'"):
+        detect(text, "keras")
+
+
+def test_a_text_that_two_forms_read_differently_is_ambiguous(monkeypatch):
+    other = Genotype.from_json(DETECTED.to_json().replace("max_pool_3x3", "avg_pool_3x3"))
+    readers = {"JSON": Genotype.from_json, "other": lambda text: other}
+    monkeypatch.setattr("nasworkbench.dialects.detect.READERS", readers)
+    with pytest.raises(DialectError, match="read as JSON and other, with different results"):
+        detect(json.dumps(json.loads(DETECTED.to_json())))
+    assert detect(DETECTED.to_json(), "JSON") == ("JSON", DETECTED)

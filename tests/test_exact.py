@@ -62,13 +62,10 @@ def test_rewards_by_hand(blocks, reward):
     assert exact_reward(cell(*blocks)) == pytest.approx(reward, abs=1e-12)
 
 
-@pytest.mark.parametrize("toy, strings, classes", [(ONE, 36, 21), (TWO, 2916, 735)])
-def test_the_reward_is_the_class_s(toy, strings, classes):
-    assert (
-        len(toy.token_sequences) == toy.space.size == strings
-        and len(toy) == classes
-        and toy.complete
-    )
+@pytest.mark.parametrize("toy, sequences, cells", [(ONE, 36, 21), (TWO, 2916, 735)])
+def test_equal_architectures_have_equal_rewards(toy, sequences, cells):
+    assert len(toy.token_sequences) == toy.space.size == sequences
+    assert len(toy) == cells and toy.complete
     found = {}
     for tokens, reward in zip(toy.token_sequences.tolist(), toy.rewards.tolist(), strict=True):
         found.setdefault(toy.space.decode(tokens).key, set()).add(round(reward, 12))
@@ -102,7 +99,7 @@ def test_decisions_cannot_be_made_one_by_one():
 
 
 @pytest.mark.parametrize("toy", [ONE, TWO])
-def test_rewards_of_strings(toy):
+def test_rewards_of_token_sequences(toy):
     generator = torch.Generator().manual_seed(3)
     tokens, _, _ = make_policy(toy).sample(50, generator)
     expected = [exact_reward(toy.space.decode(each)) for each in tokens.tolist()]
@@ -110,9 +107,11 @@ def test_rewards_of_strings(toy):
     assert torch.equal(toy.rewards_of(toy.token_sequences), toy.rewards)
 
 
-@pytest.mark.parametrize("blocks", [0, 3, "one", None])
+@pytest.mark.parametrize("blocks", [0, 3, "one", None, True, 1.0])
 def test_no_other_number_of_blocks(blocks):
-    with pytest.raises(SettingsError, match="1 or 2 blocks, got"):
+    with pytest.raises(
+        SettingsError, match=f"blocks must be a whole number from 1 to 2, got {blocks!r}"
+    ):
         exact_toy(blocks)
 
 
@@ -125,7 +124,7 @@ def test_scores_of_two_blocks_are_refused():
 
 
 @pytest.mark.parametrize("toy", [ONE, TWO])
-def test_j_of_the_even_policy_is_the_mean_over_strings(toy):
+def test_j_of_the_even_policy_is_the_mean_over_token_sequences(toy):
     policy = make_policy(toy, scale=0.0)
     assert toy.probabilities(policy).tolist() == pytest.approx(
         [1 / len(toy.token_sequences)] * len(toy.token_sequences)
@@ -228,7 +227,7 @@ def test_the_mean_of_reinforces_estimates(baseline):
     errors = (found.mean(0) - exact @ directions) / (found.std(0) / math.sqrt(300))
     assert errors.abs().max() < 4  # of 40 standard normal numbers: once in 400 sets of them
     assert 0.5 < errors.square().mean() < 2  # and the standard errors are no mere upper bounds
-    # the variance of a batch is that of one string, over 20
+    # the variance of a batch is that of one token sequence, over 20
     assert torch.stack(estimates).var(0).sum().item() == pytest.approx(
         spread(policy, baseline) / 20, rel=0.1
     )
@@ -302,7 +301,7 @@ def test_it_travels_to_another_process():
     assert torch.equal(copy.rewards, TWO.rewards)
 
 
-def test_strings_are_in_the_order_of_the_space():
+def test_token_sequences_are_in_the_order_of_the_space():
     assert ONE.token_sequences.tolist() == [
         list(t) for t in itertools.product((0, 1), (0, 1), *[(0, 1, 2)] * 2, (0,))
     ]

@@ -16,8 +16,14 @@ from nas_bench_graph.architecture import Arch
 
 from nasworkbench import tables
 from nasworkbench.errors import TableError, WorkbenchError
-from nasworkbench.spaces import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, GraphArchitecture
-from nasworkbench.tables.graphs import GRAPH_TABLES, load_graph_table, read_records
+from nasworkbench.nas_bench_graph import (
+    GRAPH_OPERATIONS,
+    GRAPH_TABLES,
+    PROTEINS_OPERATIONS,
+    GraphArchitecture,
+    load_graph_table,
+)
+from nasworkbench.nas_bench_graph.table import read_records
 
 LIGHT = Path(importlib.util.find_spec("nas_bench_graph").origin).parent / "light"
 
@@ -130,7 +136,7 @@ def test_names():
     for name in ("arxiv", "graph-mutag", None, ["graph-arxiv"]):
         with pytest.raises(TableError, match=r"there is no table .*graph-arxiv, .*graph-pubmed"):
             tables.load(name)
-        with pytest.raises(TableError, match=r"there is no table .*graph-arxiv, .*graph-pubmed"):
+        with pytest.raises(TableError, match=r"table .* one of graph-arxiv, .*graph-pubmed"):
             load_graph_table(name)
 
 
@@ -217,7 +223,7 @@ ENTRY = {"valid_perf": 0.5, "perf": 0.5, "latency": 0.1, "para": 0.1}
         (pickle.dumps(numpy.dtype([("a", "f8")]), 3), "asks for the dtype"),
         (FLOAT.replace(b"X\x01\x00\x00\x00<", b"X\x01\x00\x00\x00>"), "64-bit floats of another"),
         (FLOAT.replace(b"C\x08", b"C\x07").replace(b"\xe0?", b"?"), "requires a buffer of 8"),
-        (b"\x80\x03cnumpy.core.multiarray\nscalar\nK\x01C\x00\x86R.", "no 64-bit float"),
+        (b"\x80\x03cnumpy.core.multiarray\nscalar\nK\x01C\x00\x86R.", "not a 64-bit float"),
         (b"\x80\x03cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sb.", "floats of another kind"),
         (b"\x80\x03cnumpy.core.multiarray\nscalar\n}X\x01\x00\x00\x00aK\x01sb.", "attribute"),
         (b"\x80\x03cnumpy.core.multiarray\nscalar\nN}X\x01\x00\x00\x00aK\x01s\x86b.", "attribute"),
@@ -227,22 +233,24 @@ ENTRY = {"valid_perf": 0.5, "perf": 0.5, "latency": 0.1, "para": 0.1}
         (pickle.dumps({0: ENTRY})[:-4], "UnpicklingError|EOFError"),
         (b"", "EOFError"),
         (b"not a pickle", "UnpicklingError"),
-        (pickle.dumps([ENTRY]), "no dict of architectures"),
-        (pickle.dumps({}), "no dict of architectures"),
+        (pickle.dumps([ENTRY]), "does not hold a dict of architectures"),
+        (pickle.dumps({}), "does not hold a dict of architectures"),
         (pickle.dumps({"0": ENTRY}), "entry '0' does not hold the numbers valid_perf, perf"),
         (pickle.dumps({True: ENTRY}), "entry True"),
         (pickle.dumps({0: 0.5}), "entry 0 does not hold"),
         (pickle.dumps({7: ENTRY | {"perf": "0.5"}}), "entry 7 does not hold"),
         (pickle.dumps({7: {"valid_perf": 0.5}}), "entry 7 does not hold"),
-        (pickle.dumps({10**30: ENTRY}), "is no code of an architecture"),
-        (pickle.dumps({90000: ENTRY}), "90000 is no code of an architecture"),
-        (pickle.dumps({-1: ENTRY}), "-1 is no code of an architecture"),
+        (pickle.dumps({10**30: ENTRY}), "is not the code of an architecture"),
+        (pickle.dumps({90000: ENTRY}), "90000 is not the code of an architecture"),
+        (pickle.dumps({-1: ENTRY}), "-1 is not the code of an architecture"),
     ],
 )
 def test_content_that_is_no_table_is_refused(tmp_path, data, message):
     file = tmp_path / "odd.bench"
     file.write_bytes(data)
-    with pytest.raises(TableError, match=rf"(?s)odd\.bench is damaged or no table.*{message}") as e:
+    with pytest.raises(
+        TableError, match=rf"(?s)odd\.bench is damaged or not a table.*{message}"
+    ) as e:
         read_records(file)
     assert "pip install --force-reinstall nas-bench-graph==1.4.0" in str(e.value)
 
@@ -254,12 +262,12 @@ def test_numbers_are_read_as_pickle_reads_them(tmp_path):
     assert read_records(file) == records
 
 
-def test_codes_of_other_operations_are_no_strings_of_the_space(package, monkeypatch):
+def test_codes_of_other_operations_are_not_in_the_space(package, monkeypatch):
     """89999 has a digit beyond the nine operations, 80000 an operation beyond the five."""
     monkeypatch.setitem(GRAPH_TABLES, "graph-proteins", None)  # as if it had been published so
     for code in (89999, 80000):
         package.write_bytes(pickle.dumps({code: ENTRY}))
         with pytest.raises(
-            TableError, match=rf"the code {code} is no architecture of GraphSpace\(5"
+            TableError, match=rf"the code {code} is not an architecture of GraphSpace\(5"
         ):
             load_graph_table("graph-proteins")

@@ -1,4 +1,4 @@
-"""A history says what the search was: compared with a controller that was watched as it searched."""
+"""A history says what the search was: compared with a controller watched as it searched."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def test_what_is_stored_is_what_the_controller_was(tmp_path, name, failure_rewar
     space = small_space()
     controller = CONTROLLERS[name](space)
     watched = Watched(controller)
-    search = Search(
-        space, controller, share_or_fail, tmp_path / "s", failure_reward=failure_reward
-    )
+    search = Search(space, controller, share_or_fail, tmp_path / "s", failure_reward=failure_reward)
     search.run(43, Shuffled(share_or_fail))
     search.store.close()
 

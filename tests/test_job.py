@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nasworkbench import cli, comparison, job, zoo
+from nasworkbench import cli, job, zoo
 from nasworkbench.errors import StoreError
 from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
@@ -63,7 +63,7 @@ def test_both_searches_have_their_trials_and_the_best_are_judged(run):
         assert told == 3
     rows = Store(run).retrainings()
     judged = {origin: {r["key"] for r in rows if r["origin"] == origin} for origin in
-              baseline.ORIGINS}  # fmt: skip
+              comparison.ORIGINS}  # fmt: skip
     assert len(rows) == 8 and all(len(keys) == 2 for keys in judged.values())
     assert all(0 <= row["test"] <= 1 for row in rows)
 

@@ -1,25 +1,26 @@
-"""Every lesson keeps the house's rules, and its self-checks tell right from wrong.
-
-That its cells run, and that the tagged ones print what is stored, is nbval's part of ``make test``.
-"""
+"""Every lesson keeps the rules of all lessons, runs, prints what is stored where it is tagged so,
+and its self-checks tell right from wrong."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import copy
+import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from lesson_answers import ANSWERS
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from nasworkbench.lessons import check
+from notebooks import ENVIRONMENT, client_of, normalise
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 TAGS = {"nbval-check-output", "nbval-ignore-output", "raises-exception", "exercise"}
 HEAD = ("Goal.", "Time.", "Tier.", "Needs.")
+PNG = "image/png"
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
@@ -98,37 +99,61 @@ def test_its_links_lead_somewhere(lesson):
     assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
-def test_its_self_checks_tell_right_from_wrong(lesson, monkeypatch, tmp_path):
-    """Each exercise with a wrong answer, then with a right one, then as the learner finds it."""
-    monkeypatch.setenv("NASWORKBENCH_TIER", "toy")
-    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.lessons
+@pytest.mark.timeout(900)
+def test_its_cells_run_and_its_self_checks_tell_right_from_wrong(lesson, tmp_path):
+    """All cells in one kernel. A cell may fail only if it is tagged so; a tagged one prints what is
+    stored; an exercise is tried with a wrong answer, with a right one, and as the learner finds it.
+    """
+    notebook = nbformat.read(lesson, as_version=4)
     answers = ANSWERS[lesson.stem]
     assert len(answers) == len(exercises_of(lesson))
-    names: dict = {"display": lambda *things, **settings: None}
-    number = 0
-    for cell in cells_of(lesson, "code"):
-        if "raises-exception" in cell.metadata.get("tags", ()):
-            continue
-        said = run(cell.source, names)
-        if "exercise" in cell.metadata.get("tags", ()):
-            assert "no answer yet" in said, cell.source
-            wrong, right = answers[number]
-            number += 1
-            for answer, verdict in ((wrong, "not yet: "), (right, "right")):
-                source, places = re.subn(
-                    r"^(\w+) = None.*$", lambda _, answer=answer: answer, cell.source, flags=re.M
-                )
-                assert places == 1, cell.source
-                assert run(source, names).strip().splitlines()[-1].startswith(verdict), answer
-    assert number == len(answers)
+    unused, stored, now = iter(answers), {}, {}
+    client = client_of(notebook, tmp_path)
+    with client.setup_kernel(env=os.environ | ENVIRONMENT):
+        for number, cell in enumerate(notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            tags = cell.metadata.get("tags", ())
+            if "nbval-check-output" in tags:
+                stored[number] = texts(cell.outputs)
+            as_found = cell.source
+            if "exercise" in tags:
+                for answer, verdict in zip(next(unused), ("not yet: ", "right"), strict=True):
+                    cell.source, places = re.subn(
+                        r"^\w+ = None.*$", lambda _, line=answer: line, as_found, flags=re.M
+                    )
+                    assert places == 1, f"cell {number}: {as_found}"
+                    printed = run(client, number)
+                    last = printed.strip().splitlines()[-1]
+                    assert last.startswith(verdict), f"cell {number} with {answer!r}: {printed}"
+                cell.source = as_found
+            printed = run(client, number)
+            if "exercise" in tags:
+                assert "no answer yet" in printed, f"cell {number}: {printed}"
+            if "nbval-check-output" in tags:
+                now[number] = texts(cell.outputs)
+    assert now == stored, f"{lesson.name}: cells print something else than what is stored"
 
 
-def run(source, names):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        exec(compile(source, "lesson", "exec"), names)
-    return said.getvalue()
+def run(client, number):
+    """Execute a cell; what it printed on standard output."""
+    cell = client.nb.cells[number]
+    try:
+        client.execute_cell(cell, number)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        pytest.fail(f"cell {number}:\n{cell.source}\n{error}", pytrace=False)
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+
+
+def texts(outputs):
+    """What a tagged cell is held to: all that it printed and showed, except pictures."""
+    rows = []
+    for output in copy.deepcopy(outputs):
+        normalise(output, checked=True)
+        shown = {kind: text for kind, text in output.get("data", {}).items() if kind != PNG}
+        rows.append([output.get(key) for key in ("name", "text", "ename", "evalue")] + [shown])
+    return rows
 
 
 def test_check_says_no_answer_right_or_not_yet(capsys):

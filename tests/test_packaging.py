@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from slow_tests import SLOW
+
 ROOT = Path(__file__).parent.parent
 #: pip's name -> conda-forge's names
 CONDA = {"torch": ["pytorch"], "graphviz": ["python-graphviz", "graphviz"]}
@@ -53,3 +55,9 @@ def test_top_level_holds_what_the_layout_says():
     found = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
     assert {name for name in found if not name.endswith(".egg-info")} <= allowed
     assert "MIT License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_slow_tests_are_there():
+    for file, names in SLOW.items():
+        text = (ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8")
+        assert {name for name in names if f"def {name}(" not in text} == set(), file

@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from test_layers import (
+    LAYERS,
+    LIBRARY,
+    MOST_LINES_A_MODULE,
+    MOST_LINES_OF_CODE,
+    MOST_MODULES_A_PACKAGE,
+)
+
 from nasworkbench import cli
 
 ROOT = Path(__file__).parent.parent
@@ -38,5 +46,19 @@ def test_commands_exist():
 
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"`?make (search|test|lab|bench)\b", TEXT)):
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.M))
+    assert targets >= {"search", "test", "quick", "lint", "who-wins"}
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_table_of_layers_is_the_one_that_is_checked():
+    rows = re.findall(r"^\| (\d) \| (`.*?) \|", TEXT, re.M)
+    table = {name: int(layer) for layer, names in rows for name in re.findall(r"`(\w+)[./]", names)}
+    assert {name: LAYERS[name] for name in table} == table
+    assert {module.part for module in LIBRARY.values()} - {""} <= table.keys()
+
+
+def test_the_budget_is_the_one_that_is_checked():
+    limits = (MOST_LINES_OF_CODE, MOST_LINES_A_MODULE, MOST_MODULES_A_PACKAGE)
+    assert "{:,} lines of code, {} lines a module, {} modules a package".format(*limits) in TEXT

@@ -2,7 +2,7 @@
 
 import os
 import re
-
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 #: So small that some genotypes are proposed twice and take their reward from the cache.
 SPACE = CellSpace(blocks=1, operations=("identity", "conv_1x1"))
 SECTIONS = [
-    "verdict", "facts", "best", "rewards", "operations", "updates", "retrained", "failures", "trials",
-    "provenance",
+    "verdict", "facts", "best", "rewards", "operations", "updates", "retrained", "failures",
+    "trials", "provenance",
 ]  # fmt: skip
 VOID = {"meta", "img", "input", "br"}
 ATTACK = '<script>alert("x")</script><img src=http://evil.example/x>'
@@ -293,7 +293,7 @@ def test_without_graphviz_the_report_has_the_text(tmp_path, monkeypatch):
     search = Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run")
     search.run(1)
     monkeypatch.setattr(rendering, "dot_available", lambda: False)
-    monkeypatch.setattr(rendering, "_optional", lambda module: None)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
     seen = page(tmp_path / "run")
     assert "No drawing: drawing needs graphviz" in seen.texts["best"]
     assert str(search.best()[0].genotype) in seen.texts["best"]

@@ -160,7 +160,9 @@ def test_damaged_file_is_left_as_it_is(folder, damage):
     path.write_bytes(damage(path.read_bytes()))
     before = files(folder)
     for attempt in (lambda: Search.resume(folder, identity_share), lambda: Store(folder)):
-        with pytest.raises(StoreError, match=r"search\.sqlite is damaged or holds no search .*restore"):
+        with pytest.raises(
+            StoreError, match=r"is damaged or holds no search .*restore"
+        ):
             attempt()
     assert files(folder) == before
 

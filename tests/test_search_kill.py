@@ -58,7 +58,7 @@ def assert_equal(a, b):
 
 def times_told(state, batch_size=5):
     """How many outcomes a policy gradient controller has taken in, by its own account."""
-    return state["updates"] * batch_size + len(state["waiting"]["numbers"])
+    return state["updates"] * batch_size + len(state["waiting"])
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,8 @@ def test_stop_stores_the_child_as_stopped_and_runs_it_again(tmp_path):
     search.stop()
     search.result(10)
     assert time.monotonic() - start < 1.5
-    (trial,) = search.store.trials("status = 'stopped'")
+    (trial,) = search.store.unfinished()
+    assert trial.status == "stopped"
     assert len(search.trials()) == search.finished == 0
     evaluator.seconds = 0.0
     search.run()
@@ -292,7 +293,7 @@ def test_activity_says_what_each_worker_does(tmp_path):
     search.start(2)
     wait_until(lambda: search.evaluator.started == 1)
     (work,) = search.activity
-    (trial,) = search.store.trials()
+    (trial,) = search.store.unfinished()
     assert (work.number, work.key) == (trial.number, trial.key)
     assert before <= work.since <= time.time()
     search.stop()
@@ -310,7 +311,7 @@ def test_activity_of_processes_names_the_worker_that_the_store_will_name(tmp_pat
                 seen[work.number] = place
         time.sleep(0.002)
     search.result(60)
-    trained = [trial for trial in search.store.trials() if trial.worker is not None]
+    trained = [trial for trial in search.store.proposed_from(0) if trial.worker is not None]
     assert len(trained) > 4
     named = {trial.number: trial.worker for trial in trained if trial.number in seen}
     assert len(named) > 2

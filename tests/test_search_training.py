@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from nasworkbench import PPO, Recipe, Search, TrainingEvaluator, data
 from nasworkbench.data import Dataset
 from nasworkbench.errors import NetworkError, SettingsError, StoreError
 from nasworkbench.training import TrainingResult
-from nasworkbench.training.evaluator import REWARDS
+from nasworkbench.training.evaluator import REWARDS, Task
 
 QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3, learning_rate=0.05)
 
@@ -97,8 +99,47 @@ def test_should_stop(digits, genotype):
     assert (found.reward, found.status) == (None, "stopped")
 
 
+def test_on_step(digits, genotype):
+    """64 images in batches of at most 24: three steps an epoch."""
+    calls = []
+    evaluator = evaluator_of(digits, Recipe(epochs=2, batch_size=24, bn_momentum=0.3))
+    found = evaluator(genotype, 0, on_step=lambda *step: calls.append(step))
+    assert found.status == "ok"
+    assert calls == [(step, 6) for step in range(1, 7)]
+    assert Task(evaluator, on_step=lambda *step: calls.append(step))(genotype, 0) == replace(
+        found, seconds=ANY, curves=ANY
+    )
+    assert calls[6:] == calls[:6]
+
+
+def test_an_evaluator_is_offered_what_its_signature_has(genotype):
+    def stop():
+        return False
+
+    def report(step, steps):
+        raise AssertionError("not called")
+
+    given = []
+    evaluators = {
+        (): lambda genotype: given.append(()) or 0.5,
+        ("seed",): lambda genotype, seed: given.append((seed,)) or 0.5,
+        ("on_step",): lambda genotype, on_step: given.append((on_step,)) or 0.5,
+        ("should_stop", "on_step"): lambda genotype, should_stop=None, on_step=None: (
+            given.append((should_stop, on_step)) or 0.5
+        ),
+    }
+    offered = {"seed": 3, "should_stop": stop, "on_step": report}
+    for names, evaluator in evaluators.items():
+        assert Task(evaluator, stop, report)(genotype, 3).reward == 0.5
+        assert given.pop() == tuple(offered[name] for name in names)
+    assert Task(evaluators["on_step",])(genotype, 3).reward == 0.5
+    assert given == [(None,)]
+
+
 def test_bad_settings(digits):
-    with pytest.raises(SettingsError, match="reward must be one of accuracy, cubed, got 'speed'"):
+    with pytest.raises(
+        SettingsError, match="reward must be one of accuracy and cubed, got 'speed'"
+    ):
         evaluator_of(digits, reward="speed")
     with pytest.raises(SettingsError, match="device"):
         evaluator_of(digits, device="cuda:99")

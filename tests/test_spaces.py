@@ -183,11 +183,11 @@ def test_genotypes_that_are_not_in_a_space():
         (changed(good, "reduction", concat=(0, 2, 3)), r"reduction cell: .*\[0, 2, 3\]"),
         (
             changed(good, "normal", blocks=(Block(0, A, 1, "conv_1x1"), Block(0, A, 0, A))),
-            "normal cell, block 0, right input: the operation 'conv_1x1' .*conv_3x3 and identity",
+            "normal block 0 right operation: 'conv_1x1' .*conv_3x3 and identity",
         ),
         (
             changed(good, "reduction", blocks=(Block(0, A, 0, A), Block(0, A, 0, A, "concat"))),
-            "reduction cell, block 1: the combination 'concat' .*it has add",
+            "reduction block 1 combination: 'concat' .*it has add",
         ),
     ]
     for genotype, message in outside:
@@ -267,5 +267,5 @@ def test_spaces_that_cannot_be_built(arguments, parts):
 
 def test_repr_names_what_matters():
     assert repr(CellSpace()) == (
-        "CellSpace(blocks=5, 13 operations, add/concat): 50 decisions, 5.23e+36 strings"
+        "CellSpace(blocks=5, 13 operations, add/concat): 50 decisions, 5.23e+36 token sequences"
     )

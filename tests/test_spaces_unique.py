@@ -60,7 +60,7 @@ def test_different_cells_are_not_in_a_tied_space():
     with pytest.raises(SpaceError, match=r"two cells differ; .* \(tied\)"):
         tied.encode(free.decode([0, 0, 0, 0, 0, 0, 0, 0, 1, 0]))
     outside = CellSpace(1, (C,), "add", tied=True).decode([0] * 5)
-    with pytest.raises(SpaceError, match=r"normal cell, block 0, left input: .*'conv_1x1'"):
+    with pytest.raises(SpaceError, match=r"both block 0 left operation: 'conv_1x1' is not"):
         tied.encode(outside)
 
 
@@ -100,7 +100,7 @@ def test_tied_is_true_or_false(tied):
 
 def test_repr_says_tied():
     assert repr(CellSpace(2, OPERATIONS, "add", tied=True)) == (
-        "CellSpace(blocks=2, 5 operations, add, tied): 10 decisions, 2.25e+04 strings"
+        "CellSpace(blocks=2, 5 operations, add, tied): 10 decisions, 2.25e+04 token sequences"
     )
 
 
@@ -169,7 +169,7 @@ def test_large_spaces_are_refused_at_once():
             look()  # not only when the first string is taken
         text = str(raised.value)
         assert repr(paper) in text
-        assert "more than 1,000,000 strings" in text
+        assert "more than 1,000,000 token sequences" in text
         assert "fewer blocks or operations, or sample" in text
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import sys
 import threading
 
 import ipywidgets
@@ -14,7 +15,7 @@ from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, RegularizedEv
 from nasworkbench.controllers import Outcome
 from nasworkbench.errors import SettingsError, SpaceError, WorkbenchError
 from nasworkbench.genotype import Cell, Genotype
-from nasworkbench.spaces import GraphArchitecture
+from nasworkbench.nas_bench_graph import GraphArchitecture
 from nasworkbench.spaces.base import Decision, Space
 from nasworkbench.widgets.common import VIEW, parts
 from nasworkbench.widgets.stepper import ControllerStepper
@@ -524,7 +525,7 @@ def test_a_cell_is_drawn_once(widget, monkeypatch):
 
 def test_without_graphviz_cells_are_told_in_words(widget, monkeypatch):
     monkeypatch.setattr("nasworkbench.drawing.rendering.dot_available", lambda: False)
-    monkeypatch.setattr("nasworkbench.drawing.rendering._optional", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
     widget.go(4)
     assert "<img" not in widget._cells.value
     assert "block 0 = " in widget._cells.value

@@ -328,7 +328,7 @@ def test_folders_and_files_that_are_something_else(capsys, tmp_path, inline, mon
     path = tmp_path / "run" / "tiny.npz"
     path.write_bytes(path.read_bytes()[:-100])
     code, _, error = command(capsys, "info", path)
-    assert code == 1 and "is damaged or no table" in error and error.count("\n") == 1
+    assert code == 1 and "is damaged or not a table" in error and error.count("\n") == 1
 
     records = tmp_path / "run" / FILE
     records.write_text(records.read_text().replace('"status"', "'status'"))

@@ -14,7 +14,7 @@ from test_report import SECTIONS, Page
 from nasworkbench import PPO, CellSpace, Search, TableEvaluator, cli, report, tables
 from nasworkbench.comparison.table_result import table_result
 from nasworkbench.errors import TableError, WorkbenchError
-from nasworkbench.spaces import GraphSpace
+from nasworkbench.nas_bench_graph import GraphSpace
 from nasworkbench.tables import Table
 
 TABLE = small_table()

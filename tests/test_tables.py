@@ -21,8 +21,8 @@ from nasworkbench.spaces.base import Space
 from nasworkbench.tables import Table, read, save
 
 SPACE = CellSpace(1, ("identity", "conv_1x1"), "add", tied=True)
-CLASSES = SPACE.unique
-N = len(CLASSES)  # 10
+UNIQUE = SPACE.unique
+N = len(UNIQUE)  # 10
 BRIEF = settings(max_examples=100, deadline=None, derandomize=True)
 
 
@@ -31,21 +31,21 @@ def untouched():
 
 
 def table(validation=None, test=None, **changes):
-    """A table of all ten classes with two seeds, unless told otherwise."""
+    """A table of all ten unique architectures with two seeds, unless told otherwise."""
     generator = numpy.random.default_rng(1)
     accuracies = generator.integers(0, 481, (2, N, 2)) / 480
     arguments = {
         "name": "ten",
         "space": SPACE,
-        "tokens": numpy.array(CLASSES.tokens, dtype=numpy.uint8),
-        "keys": CLASSES.keys,
+        "tokens": numpy.array(UNIQUE.tokens, dtype=numpy.uint8),
+        "keys": UNIQUE.keys,
         "validation": accuracies[0] if validation is None else validation,
         "read_test": lambda: accuracies[1] if test is None else test,
         "columns": {
             "parameters": generator.integers(1000, 9999, N).astype(numpy.int32),
             "seconds": generator.random((N, 2)).astype(numpy.float32),
         },
-        "info": {"complete": True, "plan": {"filters": 2}, "failed": [], "hours": 0.25},
+        "info": {"complete": True, "settings": {"filters": 2}, "failed": [], "hours": 0.25},
     }
     return Table(**arguments | changes)
 
@@ -68,7 +68,7 @@ def test_accuracies_out_of_range(value):
     with pytest.raises(TableError) as raised:
         table(wrong)
     text = str(raised.value)
-    assert f"table ten, key {CLASSES.keys[3]}: the validation accuracies" in text
+    assert f"table ten: key {UNIQUE.keys[3]}: the validation accuracies" in text
     assert str(value).lstrip("-") in text
     assert "numbers from 0 to 1" in text
 
@@ -80,9 +80,9 @@ def test_accuracies_at_the_ends():
 @pytest.mark.parametrize(
     ("wrong", "parts"),
     [
-        (with_value(GOOD.validation, (3, 1), numpy.nan), (CLASSES.keys[3], "test accuracies")),
-        (GOOD.validation[:-1], ("test must have a row for each of the 10 keys", "(9, 2)")),
-        (GOOD.validation[:, 0], ("test must have a row", "(10,)")),
+        (with_value(GOOD.validation, (3, 1), numpy.nan), (UNIQUE.keys[3], "test accuracies")),
+        (GOOD.validation[:-1], ("test must have one or more rows", "of the 10 keys", "(9, 2)")),
+        (GOOD.validation[:, 0], ("test must have a column for each seed", "(10,)")),
         (GOOD.validation[:, :1], ("test has 1 seeds, validation 2",)),
         (GOOD.validation.tolist(), ("test must be a numpy array of numbers, got list",)),
     ],
@@ -102,36 +102,42 @@ TOKENS = GOOD.tokens
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"validation": GOOD.validation[:-1]}, ("validation must have a row", "10 keys", "(9, 2)")),
+        (
+            {"validation": GOOD.validation[:-1]},
+            ("validation must have one or more rows", "10 keys", "(9, 2)"),
+        ),
         ({"validation": GOOD.validation[:, :0]}, ("a column for each seed", "(10, 0)")),
         ({"validation": GOOD.validation[:, 0]}, ("validation must have", "(10,)")),
         ({"validation": GOOD.validation.tolist()}, ("validation must be a numpy", "got list")),
         ({"validation": GOOD.validation.astype(str)}, ("numbers, got <U",)),
         ({"validation": GOOD.validation.astype(object)}, ("numbers, got object",)),
-        ({"keys": ()}, ("table ten: it has no rows",)),
-        ({"keys": CLASSES.keys[:-1]}, ("strings are of another space", "(10, 5)", "9 keys")),
-        ({"keys": (*CLASSES.keys[:-1], CLASSES.keys[2])}, (CLASSES.keys[2], "stands there twice")),
-        ({"keys": CLASSES.keys[::-1]}, ("row 0: its tokens decode to the key", CLASSES.keys[-1])),
-        ({"tokens": TOKENS[:, :-1]}, ("of another space", "(10, 4)", "5 decisions")),
+        ({"keys": ()}, ("tokens must have one or more rows, one for each of the 0 keys",)),
+        ({"keys": UNIQUE.keys[:-1]}, ("tokens must have one or more rows", "(10, 5)", "9 keys")),
+        ({"keys": (*UNIQUE.keys[:-1], UNIQUE.keys[2])}, (UNIQUE.keys[2], "occurs 2 times")),
+        ({"keys": UNIQUE.keys[::-1]}, ("row 0: its tokens decode to the key", UNIQUE.keys[-1])),
+        ({"tokens": TOKENS[:, :-1]}, ("tokens are of another space", "(10, 4)", "5 decisions")),
         ({"tokens": TOKENS[:, :, None]}, ("of another space", "(10, 5, 1)")),
         ({"tokens": TOKENS.astype(float)}, ("tokens must be a numpy array of whole", "float64")),
         ({"tokens": TOKENS.tolist()}, ("tokens must be a numpy array of whole", "got list")),
         (
             {"tokens": with_value(TOKENS, (4, 2), 2)},
-            ("row 4: the tokens", "no string of CellSpace"),
+            ("row 4: [", "is not a token sequence of CellSpace"),
         ),
         (
             {"tokens": with_value(TOKENS.astype(int), (4, 0), -1)},
-            ("row 4: the tokens [-1, ", "no string of CellSpace"),
+            ("row 4: [-1, ", "is not a token sequence of CellSpace"),
         ),
         ({"space": CellSpace(2, SPACE.operations, "add", tied=True)}, ("of another space",)),
         (
             {"space": CellSpace(1, SPACE.operations[::-1], "add", tied=True)},
             ("row 0: its tokens decode to the key", "of another space than CellSpace"),
         ),
-        ({"columns": {"seconds": numpy.ones(9)}}, ("seconds must have 10 rows", "(9,)")),
-        ({"columns": {"seconds": numpy.ones(())}}, ("seconds must have 10 rows", "()")),
-        ({"columns": {"seconds": numpy.ones((10, 2, 2))}}, ("seconds must have", "(10, 2, 2)")),
+        ({"columns": {"seconds": numpy.ones(9)}}, ("seconds must have one or more rows", "(9,)")),
+        ({"columns": {"seconds": numpy.ones(())}}, ("seconds must have one or more rows", "()")),
+        (
+            {"columns": {"seconds": numpy.ones((10, 2, 2))}},
+            ("seconds must have one or two axes", "(10, 2, 2)"),
+        ),
         ({"columns": {"names": numpy.array(["a"] * 10)}}, ("names must be a numpy array", "<U1")),
         ({"columns": {"seconds": [1.0] * 10}}, ("seconds must be a numpy array", "got list")),
         ({"columns": {"test": numpy.ones(10)}}, ("column cannot be called test",)),
@@ -148,11 +154,11 @@ def test_tables_that_cannot_be(changes, parts):
 
 def test_rows():
     assert len(GOOD) == N
-    for row, key in enumerate(CLASSES.keys):
+    for row, key in enumerate(UNIQUE.keys):
         assert key in GOOD
         assert GOOD.row(key) == row
         assert GOOD.genotype(row).key == key
-    for tokens in SPACE.token_sequences():  # every string of the space leads to a row
+    for tokens in SPACE.token_sequences():  # every token sequence leads to a row
         assert GOOD.genotype(GOOD.row(SPACE.decode(tokens).key)).key == SPACE.decode(tokens).key
     assert GOOD.seeds == 2
     assert table(GOOD.validation[:, :1]).seeds == 1
@@ -163,14 +169,14 @@ def part(rows):
     return table(
         GOOD.validation[rows],
         tokens=TOKENS[rows],
-        keys=tuple(CLASSES.keys[row] for row in rows),
+        keys=tuple(UNIQUE.keys[row] for row in rows),
         columns={},
         info={},
     )
 
 
 def test_key_that_is_not_there():
-    for known, key in ((part([1, 2]), CLASSES.keys[0]), (GOOD, "0" * 20)):
+    for known, key in ((part([1, 2]), UNIQUE.keys[0]), (GOOD, "0" * 20)):
         assert key not in known
         with pytest.raises(TableError) as raised:
             known.row(key)
@@ -188,7 +194,7 @@ def test_what_is_no_key(wrong):
         GOOD.row(wrong)
     text = str(raised.value)
     assert "genotype.key" in text
-    assert CLASSES.keys[0] in text
+    assert UNIQUE.keys[0] in text
     assert type(wrong).__name__ in text
     assert len(text) < 150
 
@@ -240,9 +246,9 @@ def test_frame():
     assert list(frame["rank"]) == GOOD.ranks.tolist()
     assert list(frame.parameters) == GOOD.columns["parameters"].tolist()
     assert list(frame.seconds) == GOOD.columns["seconds"].mean(1).tolist()
-    revealed = GOOD.frame(test=True)
-    assert list(revealed.test) == GOOD.mean_test.tolist()
-    pandas.testing.assert_frame_equal(revealed.drop(columns="test"), frame)
+    with_test = GOOD.frame(test=True)
+    assert list(with_test.test) == GOOD.mean_test.tolist()
+    pandas.testing.assert_frame_equal(with_test.drop(columns="test"), frame)
 
 
 def test_test_accuracies_are_read_once_and_only_when_used():
@@ -323,11 +329,11 @@ def test_accuracies_come_back_to_the_bit(tmp_path_factory, values, kind):
 def test_space_with_many_choices(path):
     """More than a byte can number."""
     space = CellSpace(1, ("identity",), "add", inputs=300, tied=True)
-    strings = [(299, 256, 0, 0, 0), (0, 255, 0, 0, 0)]
-    keys = tuple(space.decode(tokens).key for tokens in strings)
-    tokens, accuracies = numpy.array(strings, dtype=numpy.int16), numpy.array([[0.5], [0.6]])
+    sequences = [(299, 256, 0, 0, 0), (0, 255, 0, 0, 0)]
+    keys = tuple(space.decode(tokens).key for tokens in sequences)
+    tokens, accuracies = numpy.array(sequences, dtype=numpy.int16), numpy.array([[0.5], [0.6]])
     save(Table("wide", space, tokens, keys, accuracies, lambda: accuracies), path)
-    assert read(path).tokens.tolist() == [list(string) for string in strings]
+    assert read(path).tokens.tolist() == [list(tokens) for tokens in sequences]
 
 
 def test_same_table_same_bytes(path, tmp_path, monkeypatch):
@@ -350,7 +356,7 @@ def test_read_leaves_the_test_accuracies_alone(path):
     assert calls == []
     assert same(found.test, GOOD.test)
     damaged = rewritten(path, {"test": with_value(GOOD.test, (0, 0), numpy.nan)})
-    found = read(damaged)  # not looked at yet
+    found = read(damaged)  # not read yet
     with pytest.raises(TableError, match="the test accuracies"):
         _ = found.test
 
@@ -375,8 +381,8 @@ def test_another_checksum(path):
     assert all(part in text for part in (str(path), found, "0" * 64, "install the package again"))
 
 
-def look(path):
-    """Read all of a table."""
+def read_all(path):
+    """A table, and its test accuracies too."""
     found = read(path)
     _ = found.test
     return found
@@ -390,7 +396,7 @@ def test_truncated_anywhere(path):
         with pytest.raises(TableError, match="is not the one that was published"):
             read(path, checksum)
         with pytest.raises(TableError, match=r"ten\.npz"):
-            look(path)
+            read_all(path)
 
 
 def test_flipped_byte_anywhere(path):
@@ -407,7 +413,7 @@ def test_flipped_byte_anywhere(path):
             with pytest.raises(TableError, match="published"):
                 read(path, checksum)
         try:
-            found = look(path)
+            found = read_all(path)
         except TableError as error:
             assert "ten.npz" in str(error)
             refused += 1
@@ -444,12 +450,12 @@ def members_about(path):
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"format": 2}, ("format 2; this version reads 1",)),
+        ({"format": 2}, ("its format is 2; this version reads 1",)),
         ({"space": {"blocks": 0}}, ("SpaceError", "blocks")),
-        ({"space": {"kind": "graph"}}, ("damaged or no table", "TypeError")),
-        ({"space": [1]}, ("damaged or no table",)),
-        ({"columns": ["nothing"]}, ("damaged or no table", "column_nothing")),
-        ({"space": SPACE.settings() | {"blocks": 2}}, ("strings are of another space",)),
+        ({"space": {"kind": "graph"}}, ("damaged or not a table", "TypeError")),
+        ({"space": [1]}, ("damaged or not a table",)),
+        ({"columns": ["nothing"]}, ("damaged or not a table", "column_nothing")),
+        ({"space": SPACE.settings() | {"blocks": 2}}, ("tokens are of another space",)),
         (
             {"space": SPACE.settings() | {"operations": ["identity", "conv_3x3"]}},
             ("decode to the key", "of another space"),
@@ -469,7 +475,7 @@ def test_missing_and_senseless_members(path, name):
     save(GOOD, path)
     good = path.read_bytes()
     rewritten(path, {}, without=[name])
-    with pytest.raises(TableError, match=f"damaged or no table .*{name}"):
+    with pytest.raises(TableError, match=f"damaged or not a table .*{name}"):
         read(path)
     for wrong in (numpy.zeros(0), numpy.array("text"), numpy.ones((3, 3, 3)), numpy.array([b"{"])):
         path.write_bytes(good)
@@ -481,7 +487,7 @@ def test_missing_and_senseless_members(path, name):
 def test_test_member_is_missing(path):
     save(GOOD, path)
     found = read(rewritten(path, {}, without=["test"]))
-    with pytest.raises(TableError, match=r"ten\.npz is damaged or no table .*test"):
+    with pytest.raises(TableError, match=r"ten\.npz is damaged or not a table .*test"):
         _ = found.test
 
 
@@ -501,10 +507,10 @@ def test_nothing_is_unpickled(path, tmp_path, name):
     mark = tmp_path / "mark"
     rewritten(path, {name: numpy.array([Bomb(mark)], dtype=object)})
     with pytest.raises(TableError, match="Object arrays cannot be loaded"):
-        look(path)
+        read_all(path)
     assert not mark.exists()
     path.write_bytes(pickle.dumps(Bomb(mark)))
-    with pytest.raises(TableError, match="damaged or no table"):
+    with pytest.raises(TableError, match="damaged or not a table"):
         read(path)
     assert not mark.exists()
     _ = numpy.load(rewritten_again(path, mark), allow_pickle=True)["x"]
@@ -519,7 +525,7 @@ def rewritten_again(path, mark):
 @pytest.mark.parametrize("data", [b"", b"PK", b"a text file\n", b"\x93NUMPY\x01\x00", bytes(1000)])
 def test_files_of_another_kind(path, data):
     path.write_bytes(data)
-    with pytest.raises(TableError, match=r"ten\.npz is damaged or no table"):
+    with pytest.raises(TableError, match=r"ten\.npz is damaged or not a table"):
         read(path)
 
 
@@ -528,7 +534,7 @@ def test_arrays_and_archives_that_are_no_table(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("about.npy", b"not numpy's format")
     for place in (path, path.with_suffix(".npy")):
-        with pytest.raises(TableError, match="is damaged or no table"):
+        with pytest.raises(TableError, match="is damaged or not a table"):
             read(place)
 
 
@@ -562,8 +568,8 @@ class Coin(Space):
 def test_only_spaces_of_cells_have_a_file(path):
     tokens = numpy.zeros((1, 0), dtype=int)
     accuracies = numpy.array([[0.5]])
-    coin = Table("coin", Coin(), tokens, (CLASSES.keys[0],), accuracies, lambda: accuracies)
-    with pytest.raises(TableError, match=r"only tables of a CellSpace .*not Coin\(\)"):
+    coin = Table("coin", Coin(), tokens, (UNIQUE.keys[0],), accuracies, lambda: accuracies)
+    with pytest.raises(TableError, match=r"only tables of a CellSpace .*got one of Coin\(\)"):
         save(coin, path)
     assert list(path.parent.iterdir()) == []
 

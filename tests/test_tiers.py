@@ -50,6 +50,13 @@ def test_counts_below_one_are_refused(field):
         replace(tiers.get("toy"), **{field: 0})
 
 
+@pytest.mark.parametrize("limit", [0, -1.0, float("inf"), "60", True])
+def test_time_limits_that_are_not_above_0_are_refused(limit):
+    words = f"time_limit, unless None, must be a finite number above 0, got {limit!r}"
+    with pytest.raises(SettingsError, match=words):
+        replace(tiers.get("toy"), time_limit=limit)
+
+
 def test_forecast_adds_up():
     tier = replace(tiers.get("toy"), trials=100)
     dataset = data.load("digits", train_size=100, validation_size=50)
@@ -59,11 +66,3 @@ def test_forecast_adds_up():
     assert found.total_seconds >= searched
     assert "100 + 100 children" in str(found) and "8 networks" in str(found)
     assert "2 workers" in str(found)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.76, "0.8 s"), (99, "99.0 s"), (300, "5 min"), (9000, "2.5 h"), (300_000, "3.5 days")],
-)
-def test_duration(seconds, text):
-    assert tiers.duration(seconds) == text

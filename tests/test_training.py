@@ -15,7 +15,7 @@ from nasworkbench.data import Dataset, FileSplit
 from nasworkbench.errors import SettingsError
 from nasworkbench.networks import CellNetwork
 from nasworkbench.training import Recipe, evaluate, find_device, train
-from nasworkbench.training.feed import Feed
+from nasworkbench.training.batches import Batches
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +158,12 @@ def test_every_image_is_seen_once_an_epoch_normalised():
 
 def test_large_splits_are_normalised_batch_by_batch_to_the_same_values(monkeypatch):
     own = tiny_set(channels=3)
-    at_once = Feed(own.train, own.mean, own.std, torch.device("cpu"))
-    monkeypatch.setattr("nasworkbench.training.feed.NORMALISED_AT_ONCE", 0)
-    later = Feed(own.train, own.mean, own.std, torch.device("cpu"))
+    at_once = Batches(own.train, own, torch.device("cpu"))
+    monkeypatch.setattr("nasworkbench.training.batches.NORMALISED_AT_ONCE", 0)
+    later = Batches(own.train, own, torch.device("cpu"))
     assert at_once.images.dtype == torch.float32 and later.images.dtype == torch.uint8
     order = torch.arange(23, -1, -1)
-    for (a, x), (b, y) in zip(at_once.batches(7, order), later.batches(7, order), strict=True):
+    for (a, x), (b, y) in zip(at_once.of(7, order), later.of(7, order), strict=True):
         assert torch.equal(a, b) and torch.equal(x, y)
 
 
@@ -345,12 +345,13 @@ def test_a_request_to_stop_is_heard_before_the_next_batch(last):
     assert result.best_validation_accuracy == result.history[0]["validation_accuracy"]
 
 
-def test_an_interrupt_passes_through():
-    def interrupt(record):
+@pytest.mark.parametrize("callback", ["on_epoch", "on_step", "should_stop"])
+def test_an_interrupt_passes_through(callback):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(Linear(), tiny_set(), Recipe(epochs=2), on_epoch=interrupt)
+        train(Linear(), tiny_set(), Recipe(epochs=2), **{callback: interrupt})
 
 
 def test_on_epoch_is_given_the_history_and_validation_comes_when_asked():
@@ -363,6 +364,36 @@ def test_on_epoch_is_given_the_history_and_validation_comes_when_asked():
     assert result.best_validation_accuracy == max(
         record["validation_accuracy"] for record in records if record["validation_accuracy"]
     )
+
+
+@pytest.mark.parametrize("evaluate_every", [1, 2, 9])
+def test_on_step_is_called_after_every_step(evaluate_every):
+    calls, network = [], Linear()
+    before = network.main.weight.detach().clone()
+
+    def on_step(step, steps):
+        assert not torch.equal(network.main.weight, before)  # the step has been made
+        calls.append((step, steps))
+
+    recipe = Recipe(epochs=3, batch_size=7, evaluate_every=evaluate_every)
+    result = train(network, tiny_set(), recipe, on_step=on_step)  # 24 images: 4 batches of 6
+    assert result.status == "ok"
+    assert calls == [(step, 12) for step in range(1, 13)]
+
+
+def test_on_step_of_a_run_that_is_stopped():
+    """Asked to stop before the third batch: two steps have been made."""
+    calls = []
+    recipe = Recipe(epochs=3, batch_size=6)
+    result = train(
+        Linear(),
+        tiny_set(),
+        recipe,
+        should_stop=lambda: len(calls) == 2,
+        on_step=lambda step, steps: calls.append((step, steps)),
+    )
+    assert result.status == "stopped"
+    assert calls == [(1, 12), (2, 12)]
 
 
 # --- evaluation and devices ---------------------------------------------------------------------
@@ -381,10 +412,14 @@ def test_evaluate_counts_right_answers_and_keeps_the_mode():
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta", 3.5])
-def test_devices_that_are_not_there_and_a_seed_out_of_range(device):
-    with pytest.raises(SettingsError, match="'cpu'"):
+def test_devices_that_this_machine_does_not_have(device):
+    with pytest.raises(SettingsError, match=f"device must be 'cpu' or one .*, got {device!r}"):
         find_device(device)
     with pytest.raises(SettingsError, match="'cpu'"):
         train(Linear(), tiny_set(), PLAIN, device=device)
-    with pytest.raises(SettingsError, match=r"seed.*-1"):
-        train(Linear(), tiny_set(), PLAIN, seed=-1)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1"])
+def test_seeds_out_of_range(seed):
+    with pytest.raises(SettingsError, match=f"seed must be a whole number from 0, got {seed!r}"):
+        train(Linear(), tiny_set(), PLAIN, seed=seed)

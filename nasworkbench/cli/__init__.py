@@ -235,7 +235,7 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     if name is None:
         for each in datasets.names():
             found = datasets.describe(each, root)
-            here = "here" if found.found or not found.looked else "missing"
+            here = "here" if found.place else "missing"
             click.echo(f"{each:<15}{here:<9}{found.summary}")
         return
     dataset = datasets.load(name, root=root, download=download)

@@ -91,10 +91,10 @@ def list_() -> None:
 def _described(name: str) -> tuple[bool, str]:
     """Whether a table is here, and what it is; those of a package are not read for that."""
     from .. import tables
-    from ..tables import graphs
+    from ..nas_bench_graph.table import PACKAGE
 
-    if name in graphs.GRAPH_TABLES:
-        here = importlib.util.find_spec(graphs.PACKAGE) is not None
+    if name in tables.GRAPH_TABLES:
+        here = importlib.util.find_spec(PACKAGE) is not None
         need = "" if here else '; pip install "nasworkbench[graphs]"'
         return here, f"graph networks on {name.removeprefix('graph-')}, NAS-Bench-Graph{need}"
     try:

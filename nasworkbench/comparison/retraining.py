@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 
 from ..executors import Executor, Finished, run_all
-from ..genotype import Genotype
+from ..genotype import Architecture, Genotype, from_text
 from ..search import Search, Store
 from ..training import TrainingEvaluator
 from ..training.evaluator import Task
@@ -117,7 +117,7 @@ def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
     )
 
 
-def best_retrained(rows: Sequence[dict[str, Any]]) -> Genotype | None:
+def best_retrained(rows: Sequence[dict[str, Any]]) -> Architecture | None:
     """The controller's cell with the best mean *validation* accuracy over its retrainings.
 
     Chosen without a look at the test accuracy, which therefore stays an honest estimate.
@@ -128,4 +128,4 @@ def best_retrained(rows: Sequence[dict[str, Any]]) -> Genotype | None:
             validations.setdefault(row["genotype"], []).append(row["validation"])
     if not validations:
         return None
-    return Genotype.from_json(max(validations, key=lambda text: numpy.mean(validations[text])))
+    return from_text(max(validations, key=lambda text: numpy.mean(validations[text])))

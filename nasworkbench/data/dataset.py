@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import DataError
 from .splits import AnySplit, FileSplit, Split, statistics
 
-#: Marks the name, in :meth:`Dataset.settings`, of a set that only its owner can make again.
+#: Marks the name, in :meth:`Dataset.settings`, of a set that :func:`load` cannot make again.
 OWN = "custom:"
 
 Pair = tuple[Tensor, Tensor]  # images, labels
@@ -21,18 +21,19 @@ Pair = tuple[Tensor, Tensor]  # images, labels
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Images to train on, to choose by (validation) and to judge by (test).
+    """Images to train on, to choose architectures by (validation), and for the final score (test).
 
     Made by :func:`nasworkbench.data.load` or :meth:`from_tensors`.
 
     Args:
         name: as the user calls it.
-        class_names: one a class, in the order of the labels.
+        class_names: one for each class, in the order of the labels.
         train, validation: a :class:`Split` or :class:`FileSplit` each.
         read_test: called once, when :attr:`test` is first used. It must be picklable if the set is
             to be sent to other processes.
         mean, std: of each channel over the training split, for pixels in 0..1.
-        load_settings: what ``data.load`` takes to make this set again; ``None``: made by its owner.
+        load_settings: what ``data.load`` takes to make this set again; ``None``: a set of the
+            user's own.
 
     Raises:
         DataError: splits that do not fit one another, or a label without a class name.
@@ -56,12 +57,13 @@ class Dataset:
         theirs = (split.channels, split.image_size)
         if theirs != ours:
             raise DataError(
-                f"{self.name}: {role} images have (channels, side) = {theirs}, train images {ours}"
+                f"{self.name}: (channels, side) must be those of the train images, {ours}; "
+                f"the {role} images have {theirs}"
             )
         if int(split.labels.max()) >= self.classes:
             raise DataError(
-                f"{self.name}: {role} has the label {int(split.labels.max())}, but there are only "
-                f"{self.classes} classes, 0 to {self.classes - 1}"
+                f"{self.name}: {role} has the label {int(split.labels.max())}, but the labels of "
+                f"{self.classes} classes are 0 to {self.classes - 1}"
             )
 
     @classmethod
@@ -89,7 +91,7 @@ class Dataset:
         if class_names is None:
             class_names = [str(c) for c in range(int(trained.labels.max()) + 1)]
         if not callable(test):
-            test = _Given(name, None if test is None else _split(name, "test", test))
+            test = partial(_given_test, name, None if test is None else _split(name, "test", test))
         mean, std = statistics(trained)
         return cls(name, tuple(class_names), trained, validated, test, mean, std)
 
@@ -151,19 +153,11 @@ class Dataset:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """The test split that the owner gave, or the error that there is none (picklable)."""
-
-    name: str
-    split: AnySplit | None
-
-    def __call__(self) -> AnySplit:
-        if self.split is None:
-            raise DataError(
-                f"the data set {self.name!r} has no test split; give one as test=(images, labels)"
-            )
-        return self.split
+def _given_test(name: str, split: AnySplit | None) -> AnySplit:
+    """The test split that the owner gave, or the error that there is none."""
+    if split is None:
+        raise DataError(f"the data set {name!r} has no test split; pass test=(images, labels)")
+    return split
 
 
 def _split(name: str, role: str, pair: object) -> AnySplit:

@@ -1,9 +1,9 @@
-"""Folders of image files, one subfolder a class: any user's, and ImageNet's."""
+"""Folders of image files, one subfolder for each class: any user's, and ImageNet's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -33,21 +33,18 @@ class ImageFolder(Source):
     def present(self, place: Path) -> bool:
         return (place / "train").is_dir()
 
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        return tuple(sorted(path.name for path in (place / "train").iterdir() if path.is_dir()))
-
-    def read(self, place: Path, part: str) -> AnySplit:
-        folder = place / part
-        if not folder.is_dir():
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
+        if not (place / part).is_dir():
             raise DataError(
-                f"{self.name}: there is no folder {folder}; put {part} images there, "
-                "one subfolder a class"
+                f"{self.name}: there is no folder {place / part}; put {part} images there, "
+                "one subfolder for each class"
             )
-        return read_folder(folder, self.class_names(place))
+        class_names = _subfolders(place / "train")
+        return read_folder(place / part, class_names), class_names
 
     def read_validation(self, place: Path) -> AnySplit | None:
-        folders = [place / name for name in ("val", "validation") if (place / name).is_dir()]
-        return read_folder(folders[0], self.class_names(place)) if folders else None
+        parts = [part for part in ("val", "validation") if (place / part).is_dir()]
+        return self.read(place, parts[0])[0] if parts else None
 
 
 class ImageNet(Source):
@@ -74,23 +71,17 @@ class ImageNet(Source):
         markers = ("meta.bin", "ILSVRC2012_devkit_t12.tar.gz")
         return any((place / name).is_file() for name in markers)
 
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        return tuple(", ".join(words) for words in self._open(place, "train").classes)
-
-    def read(self, place: Path, part: str) -> AnySplit:
-        content = self._open(place, {"train": "train", "test": "val"}[part])
-        paths = [path for path, _ in content.samples]
-        return FileSplit(paths, torch.tensor(content.targets), MOBILE_SIZE)
-
-    def _open(self, place: Path, split: str) -> Any:
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
         from torchvision import datasets
 
+        split = {"train": "train", "test": "val"}[part]
         try:
-            return datasets.ImageNet(str(place), split)
+            content = datasets.ImageNet(str(place), split)
         except (OSError, RuntimeError) as error:
             raise DataError(
                 f"imagenet, {split}: {place} is incomplete or corrupt ({error}). {self.how_to_get}"
             ) from None
+        return _files(content.samples), tuple(", ".join(words) for words in content.classes)
 
 
 def read_folder(folder: Path, class_names: tuple[str, ...]) -> FileSplit:
@@ -101,17 +92,23 @@ def read_folder(folder: Path, class_names: tuple[str, ...]) -> FileSplit:
     """
     from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
-    found = {path.name for path in folder.iterdir() if path.is_dir()}
-    if not found or not found <= set(class_names):
+    present = _subfolders(folder)
+    if not present or not set(present) <= set(class_names):
         raise DataError(
-            f"{folder} should have one subfolder for each class of train/, got "
-            f"{listed(sorted(found)) if found else 'none'}; train/ has "
-            f"{listed(class_names) if class_names else 'none'}"
+            f"{folder} must have one subfolder for each class of train/, got "
+            f"{listed(present or ['none'])}; train/ has {listed(class_names or ['none'])}"
         )
-    labels = {name: label for label, name in enumerate(class_names) if name in found}
+    labels = {name: label for label, name in enumerate(class_names) if name in present}
     try:
-        samples = make_dataset(folder, labels, IMG_EXTENSIONS)
+        return _files(make_dataset(folder, labels, IMG_EXTENSIONS))
     except FileNotFoundError as error:
         raise DataError(f"{folder}: {error}. Put images there or remove the subfolder") from None
-    paths = [path for path, _ in samples]
-    return FileSplit(paths, torch.tensor([label for _, label in samples]), MOBILE_SIZE)
+
+
+def _subfolders(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+
+
+def _files(samples: Iterable[tuple[str, int]]) -> FileSplit:
+    paths, labels = zip(*samples, strict=True)
+    return FileSplit(paths, torch.tensor(labels), MOBILE_SIZE)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from ..errors import DataError, SettingsError, listed
+from ..checks import optional, whole
+from ..errors import DataError, listed
 from .dataset import OWN, Dataset
 from .folders import ImageFolder, ImageNet
 from .sources import Cifar, Digits, FashionMnist, Source
@@ -30,8 +31,8 @@ class Description:
 
     name: str
     summary: str
-    found: Path | None
-    looked: tuple[Path, ...]
+    place: Path | None  #: the file or folder in which it was found
+    places: tuple[Path, ...]  #: where it is searched for, best first
     how_to_get: str
 
 
@@ -41,20 +42,20 @@ def names() -> tuple[str, ...]:
 
 
 def default_root() -> Path:
-    """Where data are looked for: the folder NASWORKBENCH_DATA names, else ~/.cache/nasworkbench."""
+    """Where data are searched for: the folder in NASWORKBENCH_DATA, or ~/.cache/nasworkbench."""
     return Path(os.environ.get("NASWORKBENCH_DATA") or Path.home() / ".cache" / "nasworkbench")
 
 
 def describe(name: str, root: str | Path | None = None) -> Description:
-    """What the set is, whether it is on this machine, where was looked, and how to get it.
+    """What the set is, whether it is on this machine, where it may be, and how to get it.
 
     Raises:
         DataError: an unknown name.
     """
     source = _source(name)
     places = tuple(source.places(_folder(root)))
-    found = next((place for place in places if source.present(place)), None)
-    return Description(name, source.summary, found, places, source.how_to_get)
+    place = next((place for place in places if source.present(place)), None)
+    return Description(name, source.summary, place, places, source.how_to_get)
 
 
 def load(
@@ -70,8 +71,8 @@ def load(
 
     Args:
         name: one of :func:`names`.
-        root: folder to look in; default :func:`default_root`. For ``imagefolder`` and ``imagenet``
-            the folder that holds ``train/``.
+        root: folder that holds the data; default :func:`default_root`. For ``imagefolder`` and
+            ``imagenet`` the folder that holds ``train/``.
         image_size: side in pixels to resize to, once; ``None``: as they are (224 for folders of
             images: the paper's mobile size).
         train_size, validation_size: keep only so many images, drawn at random; ``None``: all.
@@ -80,21 +81,18 @@ def load(
         download: whether a missing set may be fetched from the net into ``root``.
 
     Raises:
-        DataError: an unknown name; missing data (says where it looked and how to get them); an
+        DataError: an unknown name; missing data (says where they may be and how to get them); an
             empty or corrupt file, by name.
         SettingsError: a size or seed out of range.
     """
     source = _source(name)
-    for field, value in (("image_size", image_size), ("train_size", train_size),
-                         ("validation_size", validation_size)):  # fmt: skip
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise SettingsError(f"{field} is a whole number from 1, or None, got {value!r}")
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingsError(f"seed is a whole number from 0, got {seed!r}")
-
+    image_size = optional(whole, "image_size", image_size)
+    train_size = optional(whole, "train_size", train_size)
+    validation_size = optional(whole, "validation_size", validation_size)
+    seed = whole("seed", seed, 0)
     place = _find(source, root, download)
     size = image_size or source.image_size
-    train = source.read(place, "train")
+    train, class_names = source.read(place, "train")
     validation = source.read_validation(place)
     if validation is None:
         train, validation = _divide(source, train, seed)
@@ -103,7 +101,7 @@ def load(
     mean, std = statistics(train)
     return Dataset(
         name=name,
-        class_names=source.class_names(place),
+        class_names=class_names,
         train=train,
         validation=validation,
         read_test=partial(_read_test, name, place, size),
@@ -123,13 +121,13 @@ def load(
 def _source(name: str) -> Source:
     if isinstance(name, str) and name.startswith(OWN):
         raise DataError(
-            f"{name!r} was made from its owner's tensors and cannot be loaded by name. Make it "
-            "again with Dataset.from_tensors, and pass it, or the evaluator that holds it, yourself"
+            f"{name!r} was made from tensors and cannot be loaded by name. Make it again with "
+            "Dataset.from_tensors, and pass it, or the evaluator that holds it"
         )
     if name not in SOURCES:
         raise DataError(
-            f"unknown data set {name!r}; known are {listed(names())}. Your own tensors become one "
-            "by Dataset.from_tensors"
+            f"there is no data set {name!r}; the data sets are {listed(names())}. Make one of your "
+            "own tensors with Dataset.from_tensors"
         )
     return SOURCES[name]
 
@@ -139,23 +137,23 @@ def _folder(root: str | Path | None) -> Path:
 
 
 def _find(source: Source, root: str | Path | None, download: bool) -> Path:
-    description = describe(source.name, root)
-    if description.found is None and download:
+    if download and describe(source.name, root).place is None:
         try:
             source.download(_folder(root))
         except (OSError, RuntimeError) as error:
             raise DataError(f"{source.name} could not be downloaded: {error}") from error
-        description = describe(source.name, root)
-    if description.found is None:
+    description = describe(source.name, root)
+    if description.place is None:
         raise DataError(
-            f"the data set {source.name} is not here. Looked in: "
-            f"{', '.join(map(str, description.looked))}. {description.how_to_get}"
+            f"the data set {source.name} is not here; it was searched for in "
+            f"{', '.join(map(str, description.places))}. {description.how_to_get}"
         )
-    return description.found
+    return description.place
 
 
 def _read_test(name: str, place: Path, size: int | None) -> AnySplit:
-    return _ready(SOURCES[name].read(place, "test"), size)
+    split, _ = SOURCES[name].read(place, "test")
+    return _ready(split, size)
 
 
 def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySplit]:
@@ -178,11 +176,8 @@ def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySp
 
 
 def _some(split: AnySplit, size: int | None, field: str, seed: int) -> AnySplit:
-    if size is None:
-        return split
-    if size > len(split):
-        raise SettingsError(f"{field}={size}, but there are only {len(split)} images to take from")
-    return split.select(_shuffled(split, seed)[:size])
+    size = optional(whole, field, size, 1, len(split))
+    return split if size is None else split.select(_shuffled(split, seed)[:size])
 
 
 def _shuffled(split: AnySplit, seed: int) -> torch.Tensor:

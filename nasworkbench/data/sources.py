@@ -7,19 +7,25 @@ scikit-learn are imported where they are used: loading the digits should not wai
 
 from __future__ import annotations
 
-import importlib.util
+import gzip
+import struct
+import zlib
 from abc import ABC, abstractmethod
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
+from torch import Tensor
 
 from ..errors import DataError
-from .idx import read_idx
 from .splits import AnySplit, Split
 
 #: Debian's package dataset-fashion-mnist puts its files here.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+UNSIGNED_BYTES = 8  # IDX's number of the only type that Fashion-MNIST uses
 
 
 class Source(ABC):
@@ -35,19 +41,15 @@ class Source(ABC):
 
     @abstractmethod
     def places(self, root: Path) -> list[Path]:
-        """Where to look, best first."""
+        """Where the set may be, best first."""
 
     def present(self, place: Path) -> bool:
         """Whether the set is at this place, whole or not."""
         return place.exists()
 
     @abstractmethod
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        """The classes, in the order of the labels."""
-
-    @abstractmethod
-    def read(self, place: Path, part: str) -> AnySplit:
-        """The ``train`` or the ``test`` part.
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
+        """The ``train`` or the ``test`` part, and the classes' names in the order of the labels.
 
         Raises:
             DataError: a missing, empty or corrupt file, by name.
@@ -59,7 +61,7 @@ class Source(ABC):
 
     def download(self, root: Path) -> None:
         """Fetch the set from the net into ``root``."""
-        raise DataError(f"{self.name} cannot be downloaded from here. {self.how_to_get}")
+        raise DataError(f"{self.name} cannot be downloaded by this library. {self.how_to_get}")
 
 
 class Digits(Source):
@@ -73,14 +75,9 @@ class Digits(Source):
     test_count = 360
 
     def places(self, root: Path) -> list[Path]:
-        spec = importlib.util.find_spec("sklearn")  # finds the folder without importing it
-        folder = Path(spec.origin).parent if spec and spec.origin else Path("sklearn")
-        return [folder / "datasets" / "data" / "digits.csv.gz"]
+        return [Path(str(resources.files("sklearn"))) / "datasets" / "data" / "digits.csv.gz"]
 
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        return tuple("0123456789")
-
-    def read(self, place: Path, part: str) -> AnySplit:
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
@@ -92,7 +89,8 @@ class Digits(Source):
         rest, test = train_test_split(
             range(len(labels)), test_size=self.test_count, stratify=labels, random_state=0
         )
-        return Split(images, labels).select(torch.tensor(test if part == "test" else rest))
+        chosen = torch.tensor(test if part == "test" else rest)
+        return Split(images, labels).select(chosen), tuple("0123456789")
 
 
 class FashionMnist(Source):
@@ -100,9 +98,6 @@ class FashionMnist(Source):
 
     name = "fashion-mnist"
     summary = "70,000 pictures of clothes, 28 x 28, grey, 10 classes (31 MB)"
-    files = tuple(
-        (stem, kind) for stem in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
-    )
     how_to_get = (
         "It is four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]. "
         "On Debian: apt install dataset-fashion-mnist; anywhere: data.load('fashion-mnist', "
@@ -115,31 +110,30 @@ class FashionMnist(Source):
         return [root, root / "fashion-mnist", torchvision_layout, DEBIAN_FASHION_MNIST]
 
     def present(self, place: Path) -> bool:
-        return all(self._file(place, stem, kind).is_file() for stem, kind in self.files)
+        files = [file for part in ("train", "test") for file in self._files(place, part)]
+        return all(file.is_file() for file in files)
 
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        return ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
-
-    def read(self, place: Path, part: str) -> AnySplit:
-        stem = {"train": "train", "test": "t10k"}[part]
-        images = read_idx(self._file(place, stem, "images-idx3"), 3)
-        labels = read_idx(self._file(place, stem, "labels-idx1"), 1)
-        if len(images) != len(labels):
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
+        images, labels = (read_idx(file) for file in self._files(place, part))
+        if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise DataError(
-                f"{place}: the {stem} files hold {len(images)} images and {len(labels)} labels; "
-                "they do not belong together"
+                f"{place}: the {part} images have the shape {tuple(images.shape)}, their labels "
+                f"{tuple(labels.shape)}; the two files do not belong together. {self.how_to_get}"
             )
-        return Split(images.unsqueeze(1), labels.long())
+        names = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                 "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
+        return Split(images.unsqueeze(1), labels.long()), names
 
     def download(self, root: Path) -> None:
         from torchvision.datasets import FashionMNIST
 
         FashionMNIST(str(root), download=True)
 
-    def _file(self, place: Path, stem: str, kind: str) -> Path:
-        plain = place / f"{stem}-{kind}-ubyte"
-        return plain if plain.is_file() else plain.with_name(f"{plain.name}.gz")
+    def _files(self, place: Path, part: str) -> list[Path]:
+        """Of the images and of the labels."""
+        stem = {"train": "train", "test": "t10k"}[part]
+        plain = [place / f"{stem}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
+        return [path if path.is_file() else path.with_name(f"{path.name}.gz") for path in plain]
 
 
 class Cifar(Source):
@@ -153,30 +147,19 @@ class Cifar(Source):
         self.summary = f"60,000 colour photographs, 32 x 32, {classes} classes (170 MB)"
         self.how_to_get = (
             f"Fetch it with data.load('{self.name}', download=True), on the command line "
-            "--download, or put torchvision's folder there"
+            "--download, or copy torchvision's folder there"
         )
 
     @property
     def _torchvision(self) -> Any:
         from torchvision import datasets
 
-        return {10: datasets.CIFAR10, 100: datasets.CIFAR100}[self.classes]
+        return getattr(datasets, f"CIFAR{self.classes}")
 
     def places(self, root: Path) -> list[Path]:
         return [root / {10: "cifar-10-batches-py", 100: "cifar-100-python"}[self.classes]]
 
-    def class_names(self, place: Path) -> tuple[str, ...]:
-        return tuple(self._open(place, "train").classes)
-
-    def read(self, place: Path, part: str) -> AnySplit:
-        content = self._open(place, part)
-        images = torch.from_numpy(content.data).permute(0, 3, 1, 2).contiguous()
-        return Split(images, torch.tensor(content.targets))
-
-    def download(self, root: Path) -> None:
-        self._torchvision(str(root), download=True)
-
-    def _open(self, place: Path, part: str) -> Any:
+    def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
         from torchvision.datasets.utils import check_integrity
 
         kind = self._torchvision
@@ -187,4 +170,34 @@ class Cifar(Source):
                     f"{place / name} is missing, empty or corrupt; delete the folder and fetch it "
                     f"again. {self.how_to_get}"
                 )
-        return kind(str(place.parent), train=part == "train")
+        content = kind(str(place.parent), train=part == "train")
+        images = torch.from_numpy(content.data).permute(0, 3, 1, 2).contiguous()
+        return Split(images, torch.tensor(content.targets)), tuple(content.classes)
+
+    def download(self, root: Path) -> None:
+        self._torchvision(str(root), download=True)
+
+
+def read_idx(path: Path) -> Tensor:
+    """The uint8 array of an IDX file, plain or ``.gz``: a magic number, the sizes, then the bytes.
+
+    Raises:
+        DataError: the file is missing, empty, corrupt, longer than its header says, or another
+            kind of file.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        zero, kind, dimensions = struct.unpack_from(">HBB", content)
+        if (zero, kind) != (0, UNSIGNED_BYTES):
+            raise ValueError(
+                f"an IDX file of bytes begins with 00 00 08, not {content[:3].hex(' ')}"
+            )
+        sizes = struct.unpack_from(f">{dimensions}I", content, offset=4)
+        array = numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * dimensions).reshape(sizes)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+        raise DataError(
+            f"{path} is empty or corrupt ({error}); delete it and fetch it again"
+        ) from None
+    return torch.from_numpy(array.copy())

@@ -1,7 +1,7 @@
 """A split: images with their labels, held in memory or read from files when asked for.
 
-Both kinds have ``len()``, ``labels``, ``select``, ``resized`` and ``batches``; whoever takes
-batches need not know which kind it is.
+Both kinds have ``len()``, ``labels``, ``select``, ``resized`` and ``batches``, so that code that
+takes batches need not know which kind it is given.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,20 +39,20 @@ class Split:
         images, labels = self.images, self.labels
         if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
             raise DataError(
-                "images are a uint8 tensor of shape (n, channels, side, side), got "
+                "images must be a uint8 tensor of shape (n, channels, side, side), got "
                 f"{_shown(images)}. Floats in 0..1 become bytes by (images * 255).round().byte()"
             )
         if images.shape[2] != images.shape[3]:
             raise DataError(f"images must be square, got {_shown(images)}; crop or pad them first")
         if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1:
-            raise DataError(f"labels are an int64 tensor of shape (n,), got {_shown(labels)}")
+            raise DataError(f"labels must be an int64 tensor of shape (n,), got {_shown(labels)}")
         if len(images) != len(labels) or images.numel() == 0:
             raise DataError(
                 "a split needs one or more images and one label for each, got "
                 f"images of shape {tuple(images.shape)} and {len(labels)} labels"
             )
         if labels.min() < 0:
-            raise DataError(f"labels are counted from 0, got {int(labels.min())}")
+            raise DataError(f"labels must be counted from 0, got {int(labels.min())}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,7 +78,7 @@ class Split:
         """The split with images of side ``size``: bilinear, with antialiasing."""
         if size == self.image_size:
             return self
-        from torchvision.transforms.v2 import functional  # heavy: only who resizes pays for it
+        from torchvision.transforms.v2 import functional  # slow to import, and rarely needed
 
         parts = self.images.split(RESIZED_AT_ONCE)
         images = torch.cat([functional.resize(p, [size, size], antialias=True) for p in parts])
@@ -106,6 +107,7 @@ class FileSplit:
     paths: Sequence[str]
     labels: Tensor
     image_size: int
+    channels: ClassVar[int] = 3
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -117,14 +119,9 @@ class FileSplit:
         """One image, uint8 of shape (3, side, side), and its label.
 
         Raises:
-            DataError: the file is missing, empty, corrupt or no image; the message names it.
+            DataError: the file is missing, empty, corrupt or not an image; the message names it.
         """
         return read_image(self.paths[index], self.image_size), int(self.labels[index])
-
-    @property
-    def channels(self) -> int:
-        """Always 3."""
-        return 3
 
     def select(self, indices: Tensor) -> FileSplit:
         """The split of these images, in this order."""
@@ -139,16 +136,15 @@ class FileSplit:
         self, batch_size: int, order: Tensor | None = None, workers: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """As :meth:`Split.batches`; ``workers`` processes read ahead (0: this process reads)."""
-        lots = []
-        for share in shares(len(self), batch_size, order):
-            lots.append(torch.arange(len(self))[share].tolist())
-        loader: torch.utils.data.DataLoader = torch.utils.data.DataLoader(
-            self,  # type: ignore[arg-type]  # a data set to torch is what has [] and len()
-            batch_sampler=lots,
+        stored = torch.arange(len(self))
+        yield from torch.utils.data.DataLoader(
+            self,  # type: ignore[arg-type]  # torch takes whatever has [] and len()
+            batch_sampler=[
+                stored[share].tolist() for share in shares(len(self), batch_size, order)
+            ],
             num_workers=workers,
             generator=torch.Generator(),  # else it would draw from the global random state
         )
-        yield from loader
 
     def in_memory(self) -> Split:
         """Read every file once and hold the images."""
@@ -173,7 +169,7 @@ def shares(count: int, batch_size: int, order: Tensor | None = None) -> list:
 def read_image(path: str, size: int) -> Tensor:
     """One file as a uint8 tensor of shape (3, size, size); errors as :class:`FileSplit`'s."""
     from PIL import Image
-    from torchvision.transforms.v2 import functional  # heavy: only who reads files pays for it
+    from torchvision.transforms.v2 import functional  # slow to import, and rarely needed
 
     try:
         with Image.open(path) as image:
@@ -196,17 +192,15 @@ def statistics(split: AnySplit, sample: int = 1_000) -> tuple[tuple[float, ...],
     if isinstance(split, FileSplit):
         order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
         split = split.select(order[:sample]).in_memory()
+    # Counting the 256 values is exact and needs no float copy of the images.
+    channels = split.images.unbind(1)
+    counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in channels]).double()
+    shares_of_values = counts / counts.sum(1, keepdim=True)
     values = torch.arange(256, dtype=torch.float64) / 255
-    means, deviations = [], []
-    for channel in range(split.channels):
-        # Counting the 256 values is exact and needs no float copy of the images.
-        weights = torch.bincount(split.images[:, channel].flatten(), minlength=256).double()
-        weights /= weights.sum()
-        mean = weights @ values
-        means.append(mean.item())
-        deviations.append((weights @ (values - mean) ** 2).sqrt().item())
+    mean = shares_of_values @ values
+    variance = (shares_of_values * (values - mean[:, None]) ** 2).sum(1)
     # A constant channel has no spread: one grey level keeps the division finite.
-    return tuple(means), tuple(max(deviation, 1 / 255) for deviation in deviations)
+    return tuple(mean.tolist()), tuple(variance.sqrt().clamp(min=1 / 255).tolist())
 
 
 def _shown(value: object) -> str:

@@ -8,11 +8,16 @@ say. An operation is never mapped onto a look-alike: what has no counterpart is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 
-from ..errors import DialectError, listed
+from ..checks import choice
+from ..errors import DialectError
 from ..genotype import Genotype
 from . import darts, enas, nni, slim
+from ._literals import check_text
 
 #: The dialects by name; each module has ``loads`` and ``dumps``.
 DIALECTS: dict[str, ModuleType] = {"darts": darts, "slim": slim, "enas": enas, "nni": nni}
@@ -31,7 +36,8 @@ def loads(text: str, dialect: str, name: str | None = None) -> Genotype:
     Raises:
         DialectError: an unknown dialect, or text that is malformed; the message says where.
     """
-    return _module(dialect).loads(text, name)
+    with _module(dialect) as module:
+        return replace(module.loads(check_text(text)), name=name)
 
 
 def dumps(genotype: Genotype, dialect: str) -> str:
@@ -42,11 +48,16 @@ def dumps(genotype: Genotype, dialect: str) -> str:
             names the block and the reason.
     """
     if not isinstance(genotype, Genotype):
-        raise DialectError(f"a Genotype can be written, got {type(genotype).__name__}")
-    return _module(dialect).dumps(genotype)
+        raise DialectError(f"only a Genotype can be written, got {type(genotype).__name__}")
+    with _module(dialect) as module:
+        return module.dumps(genotype)
 
 
-def _module(dialect: str) -> ModuleType:
-    if not isinstance(dialect, str) or dialect not in DIALECTS:
-        raise DialectError(f"unknown dialect {dialect!r}; the dialects are {listed(DIALECTS)}")
-    return DIALECTS[dialect]
+@contextmanager
+def _module(dialect: str) -> Iterator[ModuleType]:
+    """The dialect's module; its errors get the dialect's name in front."""
+    module = DIALECTS[choice("dialect", dialect, DIALECTS, DialectError)]
+    try:
+        yield module
+    except DialectError as error:
+        raise DialectError(f"dialect '{dialect}': {error}") from None

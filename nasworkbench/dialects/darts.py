@@ -16,12 +16,12 @@ Three of its names want care:
 from __future__ import annotations
 
 import ast
+from typing import Any
 
-from ..errors import DialectError, GenotypeError, listed
-from ..genotype import Block, Cell, Genotype
-from ._literals import literal, parse_expression, sequence, shown, whole_number
-
-DIALECT = "darts"
+from ..errors import DialectError, listed
+from ..genotype import Cell, Genotype
+from ._cells import read_cell, write_sides
+from ._literals import literal, parse_expression, sequence, whole_number
 
 #: DARTS's operation for each of ours that it has.
 OPERATIONS = {
@@ -38,43 +38,41 @@ OPERATIONS = {
 
 OURS = {theirs: ours for ours, theirs in OPERATIONS.items()}
 
+#: DARTS's operation that nothing here computes, and why.
+REFUSED = {
+    "none": "it is DARTS's zero operation, not identity; choose the block's best operation other "
+    "than 'none'"
+}
+
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
-def loads(text: str, name: str | None = None) -> Genotype:
+def loads(text: str) -> Genotype:
     """Read ``Genotype(...)`` as DARTS prints it; ``range(2, 6)`` is understood as a concat.
 
     Raises:
         DialectError: malformed text, or an operation without a counterpart; the message names the
             cell and the block. Nothing in the text is ever run.
     """
-    call = parse_expression(text, DIALECT)
-    if not (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "Genotype"
-    ):
+    call = parse_expression(text)
+    if not (isinstance(call, ast.Call) and _name(call) == "Genotype"):
         raise DialectError(
-            f"dialect 'darts': expected Genotype(normal=..., normal_concat=..., reduce=..., "
-            f"reduce_concat=...), got another {type(call).__name__}"
+            f"expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), "
+            f"got another {type(call).__name__}"
         )
     given = dict(zip(FIELDS, call.args, strict=False))
     for keyword in call.keywords:
         if keyword.arg not in FIELDS or keyword.arg in given:
             raise DialectError(
-                f"dialect 'darts': unexpected or repeated field {keyword.arg!r}; the fields are "
-                f"{listed(FIELDS)}"
+                f"unexpected or repeated field {keyword.arg!r}; the fields are {listed(FIELDS)}"
             )
         given[keyword.arg] = keyword.value
     if len(call.args) > len(FIELDS) or len(given) < len(FIELDS):
         missing = [field for field in FIELDS if field not in given]
-        raise DialectError(
-            f"dialect 'darts': exactly the fields {listed(FIELDS)} are needed; missing: {missing}"
-        )
+        raise DialectError(f"exactly the fields {listed(FIELDS)} are needed; missing: {missing}")
     return Genotype(
         _read_cell(given["normal"], given["normal_concat"], "normal"),
         _read_cell(given["reduce"], given["reduce_concat"], "reduce"),
-        name,
     )
 
 
@@ -87,80 +85,33 @@ def dumps(genotype: Genotype) -> str:
     """
     parts = []
     for field, (role, cell) in zip(("normal", "reduce"), genotype.cells, strict=True):
-        parts += [f"{field}={_pairs(cell, role)!r}", f"{field}_concat={list(cell.concat)!r}"]
+        pairs = [(operation, state) for state, operation in write_sides(role, cell, OPERATIONS)]
+        parts += [f"{field}={pairs!r}", f"{field}_concat={list(cell.concat)!r}"]
     return f"Genotype({', '.join(parts)})"
 
 
 def _read_cell(pairs_node: ast.expr, concat_node: ast.expr, field: str) -> Cell:
-    pairs = sequence(literal(pairs_node, DIALECT, f"'{field}'"), DIALECT, f"'{field}'")
-    if not pairs or len(pairs) % 2:
-        raise DialectError(
-            f"dialect 'darts', '{field}': two (operation, state) pairs per block are needed, "
-            f"got {len(pairs)}"
-        )
-    sides = []
-    for place, pair in enumerate(pairs):
-        where = f"'{field}', block {place // 2}, {'left' if place % 2 == 0 else 'right'} input"
-        entries = sequence(pair, DIALECT, where)
-        if len(entries) != 2 or not isinstance(entries[0], str):
-            raise DialectError(
-                f"dialect 'darts', {where}: expected ('operation', state), got {shown(pair)}"
-            )
-        sides.append((whole_number(entries[1], DIALECT, where), _ours(entries[0], where)))
-    blocks = tuple(Block(*sides[k], *sides[k + 1]) for k in range(0, len(sides), 2))
-    concat = tuple(_concat(concat_node, f"'{field}_concat'"))
-    try:
-        return Cell(blocks, concat)
-    except GenotypeError as error:
-        raise DialectError(f"dialect 'darts', '{field}': {error}") from None
-
-
-def _ours(operation: str, where: str) -> str:
-    if operation == "none":
-        raise DialectError(
-            f"dialect 'darts', {where}: 'none' is DARTS's zero operation and has no counterpart "
-            "here (it is not identity); choose the block's best operation other than 'none'"
-        )
-    if operation not in OURS:
-        raise DialectError(
-            f"dialect 'darts', {where}: unknown operation {shown(operation)!r}; known here are "
-            f"{listed(OURS)}"
-        )
-    return OURS[operation]
+    states: list[Any] = []
+    operations: list[Any] = []
+    for pair in sequence(literal(pairs_node, f"'{field}'"), f"'{field}'"):
+        where = f"'{field}', block {len(states) // 2}"
+        entries = sequence(pair, where)
+        if len(entries) != 2:
+            raise DialectError(f"{where}: expected ('operation', state), got {pair!r:.60}")
+        operations.append(entries[0])
+        states.append(entries[1])
+    concat = _concat(concat_node, f"'{field}_concat'")
+    return read_cell(f"'{field}'", states, operations, concat, OURS, REFUSED)
 
 
 def _concat(node: ast.expr, where: str) -> list[int]:
     """A list of states, or ``range(a, b)``: the one call that is understood, never made."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        if node.keywords or len(node.args) not in (1, 2):
-            raise DialectError(f"dialect 'darts', {where}: range takes one or two whole numbers")
-        bounds = [
-            whole_number(literal(argument, DIALECT, where), DIALECT, where)
-            for argument in node.args
-        ]
-        first, end = bounds if len(bounds) == 2 else (0, bounds[0])
-        return list(range(first, end))
-    states = sequence(literal(node, DIALECT, where), DIALECT, where)
-    return [whole_number(state, DIALECT, where) for state in states]
+    if not isinstance(node, ast.Call) or _name(node) != "range":
+        return [whole_number(state, where) for state in sequence(literal(node, where), where)]
+    if node.keywords or len(node.args) not in (1, 2):
+        raise DialectError(f"{where}: range takes one or two whole numbers")
+    return list(range(*(whole_number(literal(bound, where), where) for bound in node.args)))
 
 
-def _pairs(cell: Cell, role: str) -> list[tuple[str, int]]:
-    if cell.inputs != 2:
-        raise DialectError(
-            f"dialect 'darts', {role} cell: its cells take 2 inputs, this one {cell.inputs}"
-        )
-    pairs = []
-    for number, block in enumerate(cell.blocks):
-        if block.combine != "add":
-            raise DialectError(
-                f"dialect 'darts', {role} cell, block {number}: DARTS adds the two results and has "
-                f"no other combination, this block has '{block.combine}'"
-            )
-        for side, state, operation in block.sides:
-            if operation not in OPERATIONS:
-                raise DialectError(
-                    f"dialect 'darts', {role} cell, block {number}, {side} input: DARTS has no "
-                    f"operation like '{operation}'; it has {listed(OPERATIONS)}"
-                )
-            pairs.append((OPERATIONS[operation], state))
-    return pairs
+def _name(call: ast.Call) -> str | None:
+    return call.func.id if isinstance(call.func, ast.Name) else None

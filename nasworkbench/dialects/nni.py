@@ -17,7 +17,7 @@ from these and is not covered.
 
 NNI adds only; its ``skip_connect`` at stride 2 is a factorised reduction, as in DARTS. Some of its
 operations carry a familiar name and compute something else, so they have no counterpart in either
-direction; see :data:`STRANGERS`.
+direction; see :data:`REFUSED`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from __future__ import annotations
 import json
 import re
 
-from ..errors import DialectError, GenotypeError, listed
+from ..errors import DialectError, listed
 from ..genotype import Block, Cell, Genotype
-from ._literals import literal, parse_expression, shown, whole_number
-
-DIALECT = "nni"
+from ._cells import read_cell, write_sides
+from ._literals import literal, parse_expression
 
 #: NNI's operation for each of ours that it has. Its ``dil_conv_3x3`` is DARTS's: depthwise.
 OPERATIONS = {
@@ -51,7 +50,7 @@ OPERATIONS = {
 OURS = {theirs: ours for ours, theirs in OPERATIONS.items()}
 
 #: NNI's operations that nothing here computes, and why.
-STRANGERS = {
+REFUSED = {
     "none": "it multiplies by zero; it is not identity",
     "conv_3x1_1x3": "it runs 1x3 and 3x1 without batch normalisation and ReLU between them, unlike "
     "conv_1x3_3x1 here",
@@ -65,32 +64,32 @@ DARTS_NODES = 4
 
 LABELS = ("normal", "reduce")
 NETWORK_KEYS = ("width", "depth")
-_KEY = re.compile(r"(normal|reduce)/(op|input)_([0-9]{1,3})_([01])")
+_KEY = re.compile(r"(normal|reduce)/(op|input)_[0-9]{1,3}_[01]")
 
 
-def loads(text: str, name: str | None = None) -> Genotype:
+def loads(text: str) -> Genotype:
     """Read NNI's dict, written as JSON or as Python prints it.
 
     Raises:
-        DialectError: malformed text; the message names the key.
+        DialectError: malformed text; the message names the cell, and the key or the block.
     """
-    record = literal(parse_expression(text, DIALECT), DIALECT, "the text")
+    record = literal(parse_expression(text), "the text")
     if not isinstance(record, dict):
-        raise DialectError(f"dialect 'nni': expected one dict, got {shown(record)}")
-    choices: dict[str, dict[tuple[str, int, int], object]] = {label: {} for label in LABELS}
+        raise DialectError(f"expected one dict, got {record!r:.60}")
+    choices: dict[str, dict[str, object]] = {label: {} for label in LABELS}
     for key, value in record.items():
         if key in NETWORK_KEYS:
             continue
         match = _KEY.fullmatch(key) if isinstance(key, str) else None
         if match is None:
             raise DialectError(
-                f"dialect 'nni': unknown key {shown(key)!r}; the keys are 'normal/op_2_0', "
-                f"'normal/input_2_0', ..., 'reduce/input_6_1', and {listed(NETWORK_KEYS)}"
+                f"unknown key {key!r:.60}; the keys are 'normal/op_2_0', 'normal/input_2_0', ..., "
+                f"'reduce/input_6_1', and {listed(NETWORK_KEYS)}"
             )
-        label, kind, node, side = match.groups()
-        choices[label][kind, int(node), int(side)] = value
-    normal, reduction = (_read_cell(choices[label], label) for label in LABELS)
-    return Genotype(normal, reduction, name)
+        choices[match[1]][key] = value
+    return Genotype(
+        _read_cell(choices["normal"], "normal"), _read_cell(choices["reduce"], "reduce")
+    )
 
 
 def dumps(genotype: Genotype) -> str:
@@ -101,94 +100,37 @@ def dumps(genotype: Genotype) -> str:
     """
     record: dict[str, object] = {}
     for label, (role, cell) in zip(LABELS, genotype.cells, strict=True):
-        record |= _written_cell(cell, role, label)
-    lines = (f" {json.dumps(label)}: {json.dumps(chosen)}" for label, chosen in record.items())
+        sides = write_sides(role, cell, OPERATIONS, implied_concat)
+        for suffix, (state, operation) in zip(_suffixes(len(cell.blocks)), sides, strict=True):
+            record |= {f"{label}/op_{suffix}": operation, f"{label}/input_{suffix}": [state]}
+    lines = (f" {json.dumps(key)}: {json.dumps(chosen)}" for key, chosen in record.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def usual_concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:
+def implied_concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:
     """The states that NNI's space of this number of nodes concatenates."""
     if len(blocks) == DARTS_NODES:
         return tuple(range(2, 2 + DARTS_NODES))
     return Cell(blocks).loose_ends
 
 
-def _read_cell(choices: dict[tuple[str, int, int], object], label: str) -> Cell:
-    nodes = len(choices) // 4
-    wanted = [
-        (kind, 2 + number, side)
-        for number in range(max(nodes, 1))
-        for side in (0, 1)
-        for kind in ("op", "input")
-    ]
-    missing = [key for key in wanted if key not in choices]
-    if missing or len(choices) != len(wanted):
-        gaps = ", ".join(f"'{label}/{kind}_{node}_{side}'" for kind, node, side in missing[:4])
-        raise DialectError(
-            f"dialect 'nni', {label}: each node needs two operations and two inputs, and the nodes "
-            f"are numbered 2, 3, ...; missing: {gaps or 'none, but there are keys left over'}"
-        )
-    blocks = []
-    for number in range(nodes):
-        sides: list[tuple[int, str]] = []
-        for side in (0, 1):
-            where = f"{label}/input_{2 + number}_{side}"
-            state = choices["input", 2 + number, side]
-            if isinstance(state, list) and len(state) == 1:
-                state = state[0]
-            operation = choices["op", 2 + number, side]
-            sides.append(
-                (
-                    whole_number(state, DIALECT, where),
-                    _ours(operation, f"{label}/op_{2 + number}_{side}"),
-                )
-            )
-        blocks.append(Block(*sides[0], *sides[1]))
-    try:
-        return Cell(tuple(blocks), usual_concat(tuple(blocks)))
-    except GenotypeError as error:
-        raise DialectError(f"dialect 'nni', {label}: {error}") from None
+def _suffixes(nodes: int) -> list[str]:
+    """How the keys of the nodes' sides end: node 2, side 0 first."""
+    return [f"{node}_{side}" for node in range(2, 2 + nodes) for side in (0, 1)]
 
 
-def _ours(operation: object, where: str) -> str:
-    if isinstance(operation, str) and operation in STRANGERS:
+def _read_cell(choices: dict[str, object], label: str) -> Cell:
+    suffixes = _suffixes(max(len(choices) // 4, 1))
+    keys = [f"{label}/{kind}_{suffix}" for suffix in suffixes for kind in ("op", "input")]
+    missing = [key for key in keys if key not in choices]
+    if missing or len(choices) != len(keys):
         raise DialectError(
-            f"dialect 'nni', {where}: NNI's '{operation}' has no counterpart here: "
-            f"{STRANGERS[operation]}"
+            f"{label}: each node needs two operations and two inputs, and the nodes are numbered "
+            f"2, 3, ...; missing: {missing[:4] or 'none, but there are keys left over'}"
         )
-    if not isinstance(operation, str) or operation not in OURS:
-        raise DialectError(
-            f"dialect 'nni', {where}: unknown operation {shown(operation)!r}; known here are "
-            f"{listed(OURS)}"
-        )
-    return OURS[operation]
-
-
-def _written_cell(cell: Cell, role: str, label: str) -> dict[str, object]:
-    if cell.inputs != 2:
-        raise DialectError(
-            f"dialect 'nni', {role} cell: its cells take 2 inputs, this one {cell.inputs}"
-        )
-    record: dict[str, object] = {}
-    for number, block in enumerate(cell.blocks):
-        if block.combine != "add":
-            raise DialectError(
-                f"dialect 'nni', {role} cell, block {number}: NNI adds the two results and has "
-                f"no other combination, this block has '{block.combine}'"
-            )
-        for place, (side, state, operation) in enumerate(block.sides):
-            if operation not in OPERATIONS:
-                raise DialectError(
-                    f"dialect 'nni', {role} cell, block {number}, {side} input: NNI has no "
-                    f"operation that computes '{operation}'; it has {listed(OPERATIONS)}"
-                )
-            record[f"{label}/op_{2 + number}_{place}"] = OPERATIONS[operation]
-            record[f"{label}/input_{2 + number}_{place}"] = [state]
-    usual = usual_concat(cell.blocks)
-    if cell.concat != usual:
-        raise DialectError(
-            f"dialect 'nni', {role} cell, concat: NNI's dict does not hold the concat; with "
-            f"{len(cell.blocks)} nodes its space concatenates {list(usual)}, this cell "
-            f"{list(cell.concat)}"
-        )
-    return record
+    operations, states = (
+        [choices[f"{label}/{kind}_{suffix}"] for suffix in suffixes] for kind in ("op", "input")
+    )
+    states = [s[0] if isinstance(s, list) and len(s) == 1 else s for s in states]
+    places = [f"{label}/op_{suffix} and input_{suffix}" for suffix in suffixes]
+    return read_cell(label, states, operations, implied_concat, OURS, REFUSED, places)

@@ -22,11 +22,10 @@ from __future__ import annotations
 
 import json
 
-from ..errors import DialectError, GenotypeError, listed
+from ..errors import DialectError
 from ..genotype import Block, Cell, Genotype
-from ._literals import has_fields, literal, parse_expression, sequence, shown, whole_number
-
-DIALECT = "slim"
+from ._cells import read_cell, write_sides
+from ._literals import fields_of, literal, parse_expression, sequence, whole_number
 
 #: slim's operation for each of ours. ``none`` is *identity* here (DARTS's ``none`` is a zero).
 #: ``dilated_3x3`` exists with the rates 2, 4 and 6; this library's ``dil_conv_3x3`` has rate 2.
@@ -56,17 +55,15 @@ OURS = {theirs: ours for ours, theirs in OPERATIONS.items()} | {
 FIELDS = ("operations", "hiddenstate_indices", "used_hiddenstates")
 
 
-def loads(text: str, name: str | None = None) -> Genotype:
+def loads(text: str) -> Genotype:
     """Read two cells in slim's form.
 
     Raises:
         DialectError: malformed text; the message names the cell and the block.
     """
-    record = literal(parse_expression(text, DIALECT), DIALECT, "the text")
-    cells = has_fields(record, ("normal", "reduction"), DIALECT, "the text")
-    return Genotype(
-        _read_cell(cells["normal"], "normal"), _read_cell(cells["reduction"], "reduction"), name
-    )
+    record = literal(parse_expression(text), "the text")
+    normal, reduction = fields_of(record, ("normal", "reduction"), "the text")
+    return Genotype(_read_cell(normal, "normal cell"), _read_cell(reduction, "reduction cell"))
 
 
 def dumps(genotype: Genotype) -> str:
@@ -78,8 +75,13 @@ def dumps(genotype: Genotype) -> str:
     """
     lines = []
     for role, cell in genotype.cells:
-        fields = _written_cell(cell, role)
-        inner = ",\n".join(f'  "{field}": {json.dumps(fields[field])}' for field in FIELDS)
+        states, operations = zip(*write_sides(role, cell, OPERATIONS), strict=True)
+        indices = [swapped(state) for state in states]
+        used = [int(swapped(state) not in cell.concat) for state in range(cell.state_count)]
+        inner = ",\n".join(
+            f'  "{field}": {json.dumps(entries)}'
+            for field, entries in zip(FIELDS, (operations, indices, used), strict=True)
+        )
         lines.append(f' "{role}": {{\n{inner}}}')
     return "{\n" + ",\n".join(lines) + "}\n"
 
@@ -89,69 +91,20 @@ def swapped(state: int) -> int:
     return 1 - state if state < 2 else state
 
 
-def _read_cell(record: object, role: str) -> Cell:
-    where = f"{role} cell"
-    fields = has_fields(record, FIELDS, DIALECT, where)
+def _read_cell(record: object, where: str) -> Cell:
     operations, indices, used = (
-        sequence(fields[field], DIALECT, f"{where}, {field}") for field in FIELDS
+        sequence(entries, f"{where}, {field}")
+        for field, entries in zip(FIELDS, fields_of(record, FIELDS, where), strict=True)
     )
-    blocks = len(operations) // 2
-    if not blocks or len(operations) % 2:
-        raise DialectError(
-            f"dialect 'slim', {where}, operations: two per block are needed, got {len(operations)}"
-        )
-    for field, entries, needed in (
-        ("hiddenstate_indices", indices, 2 * blocks),
-        ("used_hiddenstates", used, 2 + blocks),
-    ):
-        if len(entries) != needed:
-            raise DialectError(
-                f"dialect 'slim', {where}, {field}: {blocks} blocks need {needed} entries, "
-                f"got {len(entries)}"
-            )
-    for state, flag in enumerate(used):
-        if flag not in (0, 1) or isinstance(flag, (bool, float)):
-            raise DialectError(
-                f"dialect 'slim', {where}, used_hiddenstates, state {state}: 0 (goes into the "
-                f"concat) or 1 (does not), got {shown(flag)}"
-            )
-    sides = []
-    for place, (operation, index) in enumerate(zip(operations, indices, strict=True)):
-        side = f"{where}, block {place // 2}, {'left' if place % 2 == 0 else 'right'} input"
-        if not isinstance(operation, str) or operation not in OURS:
-            raise DialectError(
-                f"dialect 'slim', {side}: unknown operation {shown(operation)}; "
-                f"known here are {listed(OURS)}"
-            )
-        sides.append((swapped(whole_number(index, DIALECT, side)), OURS[operation]))
-    concat = tuple(swapped(state) for state, flag in enumerate(used) if flag == 0)
-    try:
-        return Cell(tuple(Block(*sides[2 * k], *sides[2 * k + 1]) for k in range(blocks)), concat)
-    except GenotypeError as error:
-        raise DialectError(
-            f"dialect 'slim', {where}, in this library's numbering: {error}"
-        ) from None
+    states = [swapped(whole_number(index, f"{where}, hiddenstate_indices")) for index in indices]
 
-
-def _written_cell(cell: Cell, role: str) -> dict[str, list]:
-    if cell.inputs != 2:
-        raise DialectError(
-            f"dialect 'slim', {role} cell: its cells take 2 inputs, this one {cell.inputs}"
-        )
-    operations, indices = [], []
-    for number, block in enumerate(cell.blocks):
-        if block.combine != "add":
+    def concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:
+        needed = 2 + len(blocks)
+        if len(used) != needed or not all(type(flag) is int and flag in (0, 1) for flag in used):
             raise DialectError(
-                f"dialect 'slim', {role} cell, block {number}: slim adds the two results and has "
-                f"no other combination, this block has '{block.combine}'"
+                f"{where}, used_hiddenstates: {needed} numbers are needed, one a state, each 0 "
+                f"(goes into the concat) or 1 (does not), got {used!r:.60}"
             )
-        for side, state, operation in block.sides:
-            if operation not in OPERATIONS:
-                raise DialectError(
-                    f"dialect 'slim', {role} cell, block {number}, {side} input: slim has no "
-                    f"operation like '{operation}'; it has {listed(OPERATIONS)}"
-                )
-            operations.append(OPERATIONS[operation])
-            indices.append(swapped(state))
-    used = [int(swapped(state) not in cell.concat) for state in range(cell.state_count)]
-    return dict(zip(FIELDS, (operations, indices, used), strict=True))
+        return tuple(swapped(state) for state, flag in enumerate(used) if flag == 0)
+
+    return read_cell(where, states, operations, concat, OURS)

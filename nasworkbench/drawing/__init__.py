@@ -1,57 +1,68 @@
 """Pictures of cells, genotypes, graphs and networks, by graphviz, as the paper's Figure 4 looks.
 
 ``draw(thing)`` returns a :class:`Drawing`, which shows itself in a notebook and saves itself as
-SVG, PNG or DOT. This room reads attributes only and imports neither torch nor the networks.
+SVG, PNG or DOT. Another kind of architecture can be drawn once it says how it becomes DOT text:
+``drawing.source.register(Kind, function)``. Neither torch nor the networks are imported here.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import singledispatch
 from typing import Any
 
-from ..errors import WorkbenchError
+from ..errors import WorkbenchError, listed
 from ..genotype import Cell, Genotype
 from .cells import cell_source, genotype_source
-from .dot import plain, theme_named
-from .graphs import graph_source
-from .networks import checked_layout, grouped, label_lines, network_source, title_of
+from .dot import Theme, plain, theme_named
+from .networks import network_source, network_words
 from .rendering import DPI, Drawing, dot_available
 
-__all__ = ["DPI", "Drawing", "dot_available", "draw"]
+__all__ = ["DPI", "Drawing", "dot_available", "draw", "source"]
 
 
-def draw(thing: Cell | Genotype | Any, theme: str = "light") -> Drawing:
-    """A picture of a cell, a genotype, a graph architecture or a network.
+@singledispatch
+def source(thing: Any, theme: Theme) -> str:
+    """DOT text of a cell, a genotype, a network, or of another architecture that is registered.
+
+    Raises:
+        WorkbenchError: a thing that has no picture, or a layout that cannot be drawn.
+    """
+    if hasattr(thing, "layout"):
+        return network_source(thing, theme)
+    kinds = (kind.__name__ for kind in source.registry if kind is not object)
+    raise WorkbenchError(
+        f"cannot draw {type(thing).__name__}: what can be drawn is a network with a .layout, "
+        f"or one of {listed(kinds)}"
+    )
+
+
+source.register(Cell, cell_source)
+source.register(Genotype, genotype_source)
+
+
+def draw(thing: Any, theme: str = "light") -> Drawing:
+    """A picture of a cell, a genotype, another architecture or a network.
 
     Args:
         thing: a :class:`~nasworkbench.genotype.Cell`, a
-            :class:`~nasworkbench.genotype.Genotype`, a
-            :class:`~nasworkbench.spaces.GraphArchitecture` (anything with a ``.wiring``), or a
-            network (anything with a ``.layout``, see :mod:`nasworkbench.drawing.networks`).
+            :class:`~nasworkbench.genotype.Genotype`, an architecture that has registered itself
+            with :func:`source`, or a network (anything with a ``.layout``, see
+            :mod:`nasworkbench.drawing.networks`).
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
         WorkbenchError: something else, an unknown theme, or a layout that cannot be drawn.
             Graphviz itself is needed only when the drawing is rendered.
     """
-    colours = theme_named(theme)
-    if isinstance(thing, Cell):
-        return Drawing(cell_source(thing, colours), "a cell", str(thing))
     if isinstance(thing, Genotype):
-        named = replace(thing, name=plain(thing.name or "") or None)
-        title = f"genotype {named.name}" if named.name else "a genotype"
-        return Drawing(
-            genotype_source(named, colours), f"{title}: normal cell and reduction cell", str(named)
-        )
-    if hasattr(thing, "wiring"):
-        return Drawing(graph_source(thing, colours), "a graph architecture", str(thing))
+        thing = replace(thing, name=plain(thing.name or "") or None)
+    dot = source(thing, theme_named(theme))
+    if isinstance(thing, Genotype):
+        title = f"genotype {thing.name}" if thing.name else "a genotype"
+        return Drawing(dot, f"{title}: normal cell and reduction cell", str(thing))
     if hasattr(thing, "layout"):
-        source = network_source(thing, colours)
-        name = plain(title_of(thing))
-        groups = grouped(checked_layout(thing))
-        text = "\n".join(plain(", ".join(label_lines(group))) for group in groups)
-        return Drawing(source, f"network of {name}" if name else "a network", text)
-    raise WorkbenchError(
-        f"cannot draw {type(thing).__name__}: draw takes a Cell, a Genotype, a "
-        "GraphArchitecture or a network with a .layout"
-    )
+        return Drawing(dot, *network_words(thing))
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(thing).__name__).lower()
+    return Drawing(dot, f"a {kind}", str(thing))

@@ -7,9 +7,13 @@ into one node at the top. Blocks that do not reach the output are dashed and gre
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from ..genotype import Cell, Genotype
-from .dot import Theme, attributes, digraph, header, painted, quoted, subgraph
+from .dot import Theme, label, new_graph, painted
+
+if TYPE_CHECKING:
+    import graphviz
 
 #: Two short lines for each operation, so that ten of them fit side by side.
 SHORT_LABELS = {
@@ -35,110 +39,77 @@ SHORT_LABELS = {
 
 def cell_source(cell: Cell, theme: Theme) -> str:
     """DOT text of one cell."""
-    return digraph([*header(theme, "BT"), *_cell_lines(cell, "cell", theme)])
+    graph = new_graph(theme, "BT")
+    _add_cell(graph, cell, "cell", theme)
+    return graph.source
 
 
 def genotype_source(genotype: Genotype, theme: Theme) -> str:
     """DOT text of both cells side by side, with their titles and the genotype's name."""
-    lines = header(theme, "BT", genotype.name or "")
+    graph = new_graph(theme, "BT", genotype.name or "")
     for role, cell in genotype.cells:
-        lines += subgraph(
-            f"cluster_{role}",
-            _cell_lines(cell, role, theme),
-            label=f"{role} cell",
-            labelloc="t",
-            color=theme.background,  # no frame: the blocks have frames already
-            fontsize="12",
-            margin="4",
-        )
-    return digraph(lines)
+        with graph.subgraph(name=f"cluster_{role}") as part:
+            # no frame: the blocks have frames already
+            part.attr(label=f"{role} cell", color=theme.background, margin="4")
+            _add_cell(part, cell, role, theme)
+    return graph.source
 
 
-def _cell_lines(cell: Cell, prefix: str, theme: Theme) -> list[str]:
-    """All nodes and edges of a cell; every node's name begins with ``prefix``."""
+def _add_cell(graph: graphviz.Digraph, cell: Cell, prefix: str, theme: Theme) -> None:
+    """Add all nodes and edges of a cell; every node's name begins with ``prefix``."""
     inputs = [f"{prefix}_input_{state}" for state in range(cell.inputs)]
     outputs = [f"{prefix}_block_{number}_combine" for number in range(len(cell.blocks))]
     names = inputs + outputs  # by hidden state
     live = {s for n in cell.used for s in cell.blocks[n].inputs} | set(cell.concat)
-    lines = subgraph(
-        f"{prefix}_inputs",
-        [
-            f"{name} "
-            + attributes(
-                label=cell.state_name(state),
-                shape="ellipse",
-                **painted(theme.state, theme, state in live),
-            )
-            for state, name in enumerate(inputs)
-        ]
-        # drawn in order, older to newer
-        + [f"{a} -> {b} [style=invis]" for a, b in pairwise(inputs)],
-        rank="same",
-    )
+    with graph.subgraph(name=f"{prefix}_inputs") as row:
+        row.attr(rank="same")
+        for state, name in enumerate(inputs):
+            paint = painted(theme.state, theme, state in live)
+            row.node(name, cell.state_name(state), shape="ellipse", **paint)
+        for older, newer in pairwise(inputs):  # drawn in order
+            row.edge(older, newer, style="invis")
     for number in range(len(cell.blocks)):
-        lines += _block_lines(cell, number, prefix, names, theme)
-    lines.append(
-        f"{prefix}_output "
-        + attributes(
-            label=quoted("concat → h[i+1]" if len(cell.concat) > 1 else "h[i+1]"),
-            shape="box",
-            width="1.6",
-            **painted(theme.output, theme),
-        )
-    )
+        _add_block(graph, cell, number, prefix, names, theme)
+    title = "concat → h[i+1]" if len(cell.concat) > 1 else "h[i+1]"
+    paint = painted(theme.output, theme)
+    graph.node(f"{prefix}_output", title, shape="box", width="1.6", **paint)
     for state in cell.concat:
-        lines.append(
-            f"{names[state]} -> {prefix}_output "
-            + attributes(color=_edge_colour(cell, state, theme, True))
-        )
-    return lines
+        graph.edge(names[state], f"{prefix}_output", color=_edge_colour(cell, state, theme))
 
 
-def _block_lines(cell: Cell, number: int, prefix: str, names: list[str], theme: Theme) -> list[str]:
+def _add_block(
+    graph: graphviz.Digraph, cell: Cell, number: int, prefix: str, names: list[str], theme: Theme
+) -> None:
     block, used = cell.blocks[number], number in cell.used
-    combine = f"{prefix}_block_{number}_combine"
-    operations, edges = [], []
-    for side, state, operation in block.sides:
-        node = f"{prefix}_block_{number}_{side}"
-        label = quoted(*SHORT_LABELS[operation])
-        operations.append(
-            f"{node} "
-            + attributes(label=label, shape="box", **painted(theme.operation, theme, used))
-        )
-        style = "" if used else "dashed"
-        edges.append(
-            f"{names[state]} -> {node} "
-            + attributes(color=_edge_colour(cell, state, theme, used), style=style)
-        )
-        edges.append(
-            f"{node} -> {combine} "
-            + attributes(color=theme.edge if used else theme.faded, style=style)
-        )
-    sides = subgraph(f"{prefix}_block_{number}_sides", operations, rank="same")
-    title = [f"block {number}", block.combine] + ([] if used else ["not used"])
-    result = f"{combine} " + attributes(
-        # the number stands in the node: as the frame's title it would be crossed by arrows
-        label=quoted(*title),
+    node = f"{prefix}_block_{number}"
+    with graph.subgraph(name=f"cluster_{node}") as frame:
+        # without a label of its own it would inherit the cell's title
+        frame.attr(label="", color=theme.frame if used else theme.faded, margin="5")
+        frame.attr(style="rounded" if used else "rounded,dashed")
+        with frame.subgraph(name=f"{node}_sides") as sides:
+            sides.attr(rank="same")
+            for side, _, operation in block.sides:
+                paint = painted(theme.operation, theme, used)
+                text = label(*SHORT_LABELS[operation])
+                sides.node(f"{node}_{side}", text, shape="box", **paint)
+        # The number stands in the node: as the frame's title it would be crossed by arrows.
+        title = [f"block {number}", block.combine] + ([] if used else ["not used"])
         # told apart without colour and without reading: round adds, angular concatenates
-        shape="ellipse" if block.combine == "add" else "hexagon",
-        margin="0",
-        **painted(theme.combination, theme, used),
-    )
-    framed = subgraph(
-        f"cluster_{prefix}_block_{number}",
-        [*sides, result],
-        label=quoted(""),  # else it would inherit the cell's title
-        color=theme.frame if used else theme.faded,
-        style="rounded" if used else "rounded,dashed",
-        margin="5",
-    )
+        shape = "ellipse" if block.combine == "add" else "hexagon"
+        paint = painted(theme.combination, theme, used)
+        frame.node(f"{node}_combine", label(*title), shape=shape, margin="0", **paint)
     # Edges stand outside of the frame: an edge inside would draw its source into it.
-    return framed + edges
+    style = {} if used else {"color": theme.faded, "style": "dashed"}
+    for side, state, _ in block.sides:
+        graph.edge(
+            names[state],
+            f"{node}_{side}",
+            **({"color": _edge_colour(cell, state, theme)} | style),
+        )
+        graph.edge(f"{node}_{side}", f"{node}_combine", **style)
 
 
-def _edge_colour(cell: Cell, state: int, theme: Theme, used: bool) -> str:
-    if not used:
-        return theme.faded
+def _edge_colour(cell: Cell, state: int, theme: Theme) -> str:
     if state >= cell.inputs:
         return theme.edge
     return theme.newer if state == cell.inputs - 1 else theme.older

@@ -1,15 +1,21 @@
-"""The little of the DOT language that the pictures need, and their colours.
+"""Colours, labels and the empty graph with which every picture begins.
 
-Every text that a user can choose passes :func:`quoted`; node names are made here and never come
-from a user.
+Every text that a user can choose passes :func:`label`; node names are made here and never come from
+a user. The package graphviz writes the DOT text; it is imported where it is used, so that importing
+this library stays light.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..errors import WorkbenchError, listed
+from ..checks import choice
+from ..errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import graphviz
 
 #: Longest text on a picture, in characters; a longer one is cut (this project's choice).
 LONGEST_LABEL = 80
@@ -76,11 +82,7 @@ def theme_named(name: str) -> Theme:
     Raises:
         WorkbenchError: no such theme.
     """
-    if not isinstance(name, str) or name not in THEMES:
-        raise WorkbenchError(
-            f"unknown theme {name!r} of a drawing; the themes are {listed(THEMES)}"
-        )
-    return THEMES[name]
+    return THEMES[choice("theme", name, THEMES, WorkbenchError)]
 
 
 #: Unicode categories that a label cannot hold: controls, lone surrogates, line separators.
@@ -99,84 +101,47 @@ def plain(text: str) -> str:
     return words if len(words) <= LONGEST_LABEL else words[: LONGEST_LABEL - 1] + "…"
 
 
-def quoted(*lines: str) -> str:
-    """A DOT string of one or more centred lines that shows exactly these texts.
+def label(*lines: str) -> str:
+    """A label of one or more centred lines that shows exactly these texts.
 
-    Backslashes and quotes would end or change the string; graphviz resolves ``&lt;`` and its kin in
-    labels, so ``&`` is escaped too.
+    Graphviz resolves ``&lt;`` and its kin in labels, so ``&`` is escaped too.
     """
-    shown = [
-        plain(line).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
-        for line in lines
-    ]
-    return '"' + "\\n".join(shown) + '"'
+    import graphviz
 
-
-def attributes(**values: str) -> str:
-    """``[key="value", ...]``; values that come from :func:`quoted` are taken as they are."""
-    pairs = (
-        f"{key}={value if value.startswith(chr(34)) else quoted(value)}"
-        for key, value in values.items()
-        if value
-    )
-    return f"[{', '.join(pairs)}]"
+    shown = [graphviz.escape(plain(line).replace("&", "&amp;")) for line in lines]
+    return graphviz.nohtml("\\n".join(shown))
 
 
 def painted(paint: Paint, theme: Theme, used: bool = True) -> dict[str, str]:
     """Fill, border and text colour of a node; dashed and grey if it is not used."""
-    if used:
-        return {
-            "style": "filled,rounded" if paint == theme.operation else "filled",
-            "fillcolor": paint.fill,
-            "color": paint.border,
-            "fontcolor": theme.text,
-        }
+    if not used:
+        return {"style": "dashed", "color": theme.faded, "fontcolor": theme.faded}
     return {
-        "style": "dashed",
-        "color": theme.faded,
-        "fontcolor": theme.faded,
+        "style": "filled,rounded" if paint == theme.operation else "filled",
+        "fillcolor": paint.fill,
+        "color": paint.border,
+        "fontcolor": theme.text,
     }
 
 
-def header(theme: Theme, direction: str, *titles: str) -> list[str]:
-    """The first lines of a graph: fonts, spacing, background, titles on top."""
-    shown = [title for title in titles if title]
-    graph = attributes(
+def new_graph(theme: Theme, direction: str, *titles: str) -> graphviz.Digraph:
+    """An empty graph: fonts, spacing, background, titles on top."""
+    import graphviz
+
+    text = {"fontname": "Helvetica", "fontcolor": theme.text}
+    graph = graphviz.Digraph("nasworkbench")
+    graph.attr(
+        "graph",
         rankdir=direction,
         bgcolor=theme.background,
         pad="0.12",
         nodesep="0.07",
         ranksep="0.32" if direction == "BT" else "0.24",
-        fontname="Helvetica",
-        fontsize="12",
-        fontcolor=theme.text,
         labelloc="t",
-        label=quoted(*shown) if shown else "",
+        label=label(*filter(None, titles)),
+        fontsize="12",
+        **text,
     )
-    node = attributes(
-        fontname="Helvetica", fontsize="10", height="0.28", width="0.3", margin="0.06,0.03"
-    )
-    edge = attributes(
-        arrowsize="0.5", color=theme.edge, fontname="Helvetica", fontsize="9", fontcolor=theme.text
-    )
-    return [f"graph {graph}", f"node {node}", f"edge {edge}"]
-
-
-def indented(lines: list[str]) -> list[str]:
-    """The lines one step to the right."""
-    return ["  " + line for line in lines]
-
-
-def subgraph(name: str, lines: list[str], **values: str) -> list[str]:
-    """A named subgraph around the lines; names that begin with ``cluster`` get a frame."""
-    return [
-        f"subgraph {name} {{",
-        *indented([f"graph {attributes(**values)}"] if values else []),
-        *indented(lines),
-        "}",
-    ]
-
-
-def digraph(lines: list[str]) -> str:
-    """The whole DOT text."""
-    return "\n".join(["digraph nasworkbench {", *indented(lines), "}", ""])
+    graph.attr("node", fontsize="10", height="0.28", width="0.3", margin="0.06,0.03", **text)
+    graph.attr("edge", arrowsize="0.5", color=theme.edge, fontsize="9", **text)
+    return graph

@@ -5,34 +5,29 @@ arrow in another colour. Inside a run each cell reads the two cells before it; t
 out of the run show what its first and last cells exchange with the rest, and one solid arrow stands
 for both where the next layer reads the last two cells of the run.
 
-This room knows no network class. It reads ``network.layout``: records in order with ``name``,
+No network class is known here. What is read is ``network.layout``: records in order with ``name``,
 ``role`` (stem, reduction, normal, auxiliary or classifier), ``inputs`` (names of earlier
 records, the older first), ``filters`` (channels it puts out) and ``stage``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import WorkbenchError, listed
-from .dot import Paint, Theme, attributes, digraph, header, painted, quoted
+from .dot import Theme, label, new_graph, painted, plain
 
-ROLES = ("stem", "reduction", "normal", "auxiliary", "classifier")
 FIELDS = ("name", "role", "inputs", "filters", "stage")
 LEGEND = "solid: the newer input, h[i]; dashed: the older input, h[i-1]"
 
-
-@dataclass
-class Group:
-    """One node of the picture: a layer, or a run of normal cells of the same stage."""
-
-    records: list[Any] = field(default_factory=list)
-
-    @property
-    def role(self) -> str:
-        """The role that all its records share."""
-        return self.records[0].role
+#: By role: the node's shape and its colours' name in the theme.
+ROLES = {
+    "stem": ("box", "state"),
+    "reduction": ("octagon", "combination"),
+    "normal": ("box", "operation"),
+    "auxiliary": ("note", "output"),
+    "classifier": ("box", "output"),
+}
 
 
 def network_source(network: Any, theme: Theme) -> str:
@@ -42,31 +37,31 @@ def network_source(network: Any, theme: Theme) -> str:
         WorkbenchError: a layout that lacks fields, or that reads a layer it does not have.
     """
     groups = grouped(checked_layout(network))
-    node_of = {
-        record.name: f"layer_{place}"
-        for place, group in enumerate(groups)
-        for record in group.records
-    }
-    lines = header(theme, "LR", title_of(network), LEGEND)
+    graph = new_graph(theme, "LR", title_of(network), LEGEND)
+    node_of: dict[str, str] = {}
     for place, group in enumerate(groups):
-        lines.append(
-            f"layer_{place} "
-            + attributes(
-                label=quoted(*label_lines(group)),
-                shape=_SHAPES[group.role],
-                margin="0" if group.role == "reduction" else "",
-                peripheries="2" if group.role == "normal" and len(group.records) > 1 else "",
-                **painted(_paint(group.role, theme), theme),
-            )
+        node_of |= {record.name: f"layer_{place}" for record in group}
+        shape, paint = ROLES[group[0].role]
+        graph.node(
+            f"layer_{place}",
+            label(*label_lines(group)),
+            shape=shape,
+            margin="0" if shape == "octagon" else None,
+            peripheries="2" if len(group) > 1 else None,
+            **painted(getattr(theme, paint), theme),
         )
-    for (source, target), newer in sorted(_edges(groups, node_of).items()):
-        style = (
-            attributes(color=theme.edge, penwidth="1.4")
-            if newer
-            else attributes(color=theme.older, style="dashed", constraint="false")
-        )
-        lines.append(f"{source} -> {target} {style}")
-    return digraph(lines)
+    newer = {"color": theme.edge, "penwidth": "1.4"}
+    older = {"color": theme.older, "style": "dashed", "constraint": "false"}
+    for (source, target), is_newer in sorted(_edges(groups, node_of).items()):
+        graph.edge(source, target, **(newer if is_newer else older))
+    return graph.source
+
+
+def network_words(network: Any) -> tuple[str, str]:
+    """A title for the picture, and the same in words, a line for each node."""
+    name = plain(title_of(network))
+    lines = [plain(", ".join(label_lines(group))) for group in grouped(checked_layout(network))]
+    return f"network of {name}" if name else "a network", "\n".join(lines)
 
 
 def checked_layout(network: Any) -> list[Any]:
@@ -81,56 +76,53 @@ def checked_layout(network: Any) -> list[Any]:
         raise WorkbenchError(
             f"a network's layout is a tuple of records, got {type(network.layout).__name__}"
         ) from None
+    if not records:
+        raise WorkbenchError("this network's layout is empty: there is nothing to draw")
     known: set[str] = set()
     for place, record in enumerate(records):
-        missing = [name for name in FIELDS if not hasattr(record, name)]
+        missing = [field for field in FIELDS if not hasattr(record, field)]
         if missing:
             raise WorkbenchError(
                 f"layout, record {place}: needs the fields {listed(FIELDS)}; missing: "
                 f"{listed(missing)}"
             )
+        where = f"layout, record {place} ({record.name!r})"
         if record.role not in ROLES:
             raise WorkbenchError(
-                f"layout, record {place} ({record.name!r}): unknown role {record.role!r}; the "
-                f"roles are {listed(ROLES)}"
+                f"{where}: unknown role {record.role!r}; the roles are {listed(ROLES)}"
             )
-        strangers = [name for name in record.inputs if name not in known]
-        if strangers and place:
+        unknown = [name for name in record.inputs if name not in known]
+        if unknown and place:
             raise WorkbenchError(
-                f"layout, record {place} ({record.name!r}): reads {strangers[0]!r}, which is no "
-                "earlier layer"
+                f"{where}: reads {unknown[0]!r}, and no earlier layer has that name"
             )
         known.add(record.name)
-    if not records:
-        raise WorkbenchError("this network's layout is empty: there is nothing to draw")
     return records
 
 
-def grouped(records: list[Any]) -> list[Group]:
-    """Consecutive normal cells of one stage become one group; every other layer stays alone."""
-    groups: list[Group] = []
+def grouped(records: list[Any]) -> list[list[Any]]:
+    """The layers by node: consecutive normal cells of one stage share one, others stand alone."""
+    groups: list[list[Any]] = []
     for record in records:
-        last = groups[-1].records[-1] if groups else None
-        repeats = (
+        last = groups[-1][-1] if groups else None
+        if (
             last is not None
             and record.role == last.role == "normal"
             and (record.stage, record.filters) == (last.stage, last.filters)
-        )
-        if repeats:
-            groups[-1].records.append(record)
+        ):
+            groups[-1].append(record)
         else:
-            groups.append(Group([record]))
+            groups.append([record])
     return groups
 
 
-def label_lines(group: Group) -> list[str]:
+def label_lines(group: list[Any]) -> list[str]:
     """What stands on a node: what it is, how many of it, how many channels it puts out."""
-    first, count = group.records[0], len(group.records)
-    title = {"normal": "normal cell", "reduction": "reduction cell"}.get(
-        group.role, str(first.name).replace("_", " ")
-    )
-    unit = "classes" if group.role in ("classifier", "auxiliary") else "channels"
-    return [title, *([f"× {count}"] if count > 1 else []), f"{first.filters} {unit}"]
+    first = group[0]
+    is_cell = first.role in ("normal", "reduction")
+    title = f"{first.role} cell" if is_cell else str(first.name).replace("_", " ")
+    unit = "classes" if first.role in ("classifier", "auxiliary") else "channels"
+    return [title, *([f"× {len(group)}"] if len(group) > 1 else []), f"{first.filters} {unit}"]
 
 
 def title_of(network: Any) -> str:
@@ -139,33 +131,13 @@ def title_of(network: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-_SHAPES = {
-    "stem": "box",
-    "reduction": "octagon",
-    "normal": "box",
-    "auxiliary": "note",
-    "classifier": "box",
-}
-
-
-def _paint(role: str, theme: Theme) -> Paint:
-    return {
-        "stem": theme.state,
-        "reduction": theme.combination,
-        "normal": theme.operation,
-        "auxiliary": theme.output,
-        "classifier": theme.output,
-    }[role]
-
-
-def _edges(groups: list[Group], node_of: dict[str, str]) -> dict[tuple[str, str], bool]:
+def _edges(groups: list[list[Any]], node_of: dict[str, str]) -> dict[tuple[str, str], bool]:
     """``(source, target)`` -> whether it carries a newer input; one arrow for a pair of nodes."""
     edges: dict[tuple[str, str], bool] = {}
-    for group in groups:
-        for record in group.records:
-            for place, name in enumerate(record.inputs):
-                if name not in node_of or node_of[name] == node_of[record.name]:
-                    continue
-                pair = node_of[name], node_of[record.name]
-                edges[pair] = edges.get(pair, False) or place == len(record.inputs) - 1
+    for record in (record for group in groups for record in group):
+        for place, name in enumerate(record.inputs):
+            if name not in node_of or node_of[name] == node_of[record.name]:
+                continue
+            pair = node_of[name], node_of[record.name]
+            edges[pair] = edges.get(pair, False) or place == len(record.inputs) - 1
     return edges

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..checks import whole
 from ..errors import WorkbenchError
 
 #: Pixels an inch of the PNG: the size at which browsers show the SVG.
@@ -53,8 +53,7 @@ class Drawing:
         Raises:
             WorkbenchError: graphviz is not installed, or ``dpi`` is out of range.
         """
-        if not isinstance(dpi, int) or isinstance(dpi, bool) or not 10 <= dpi <= 1200:
-            raise WorkbenchError(f"dpi is a whole number from 10 to 1200, got {dpi!r}")
+        whole("dpi", dpi, 10, 1200, WorkbenchError)
         first, _, rest = self.source.partition("\n")
         return render(f"{first}\n  graph [dpi={dpi}]\n{rest}", "png")
 
@@ -113,29 +112,27 @@ def render(source: str, form: str) -> bytes:
     Raises:
         WorkbenchError: neither ``dot`` nor pygraphviz is there, or graphviz failed.
     """
-    if dot_available() and (graphviz := _optional("graphviz")):
+    if dot_available():
+        import graphviz
+
         try:
             return graphviz.pipe("dot", form, source.encode(), quiet=True)
         except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
             raise WorkbenchError(f"graphviz's dot cannot draw this: {error}") from None
-    if pygraphviz := _optional("pygraphviz"):
-        try:
-            return pygraphviz.AGraph(string=source).draw(format=form, prog="dot")
-        except (OSError, ValueError) as error:
-            raise WorkbenchError(f"pygraphviz cannot draw this: {error}") from None
-    raise WorkbenchError(
-        "drawing needs graphviz, and neither its program 'dot' nor the package pygraphviz is here. "
-        "Install one of the two: graphviz by your system (apt install graphviz, brew install "
-        'graphviz, conda install graphviz), or pygraphviz by pip install "nasworkbench[drawing]". '
-        "The DOT text itself is in .source, and .save('name.dot') writes it."
-    )
-
-
-def _optional(module: str) -> Any:
     try:
-        return importlib.import_module(module)
+        import pygraphviz
     except ImportError:
-        return None
+        raise WorkbenchError(
+            "drawing needs graphviz, and neither its program 'dot' nor the package pygraphviz is "
+            "here. Install one of the two: graphviz by your system (apt install graphviz, brew "
+            "install graphviz, conda install graphviz), or pygraphviz by pip install "
+            "\"nasworkbench[drawing]\". The DOT text itself is in .source, and .save('name.dot') "
+            "writes it."
+        ) from None
+    try:
+        return pygraphviz.AGraph(string=source).draw(format=form, prog="dot")
+    except (OSError, ValueError) as error:
+        raise WorkbenchError(f"pygraphviz cannot draw this: {error}") from None
 
 
 def accessible(svg: str, title: str, text: str) -> str:

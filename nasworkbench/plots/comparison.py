@@ -13,9 +13,9 @@ import numpy
 import pandas
 from matplotlib.axes import Axes
 
+from ..checks import choice
 from ..comparison import MEASURES, Comparison, bootstrap_mean
 from ..comparison.table_run import WINDOW
-from ..errors import SettingsError, listed
 from .lines import draw_lines
 from .style import say, styled
 
@@ -51,16 +51,15 @@ def comparison_rows(
     Raises:
         SettingsError: an unknown measure, or numbers beyond the budget.
     """
-    checked_measure(measure)
+    choice("measure", measure, MEASURES)
     if at is None:
         first, last = max(1, comparison.budget // 50), comparison.budget
         at = numpy.geomspace(first, last, POINTS).round().astype(int).tolist()
     rows = []
-    for (name, evaluations), own in comparison.rows(at).groupby(
-        ["controller", "evaluations"], sort=False
-    ):
-        interval = bootstrap_mean(own[measure].to_numpy(float))
-        rows.append((name, evaluations, measure, *interval, len(own)))
+    seeds = comparison.rows(at).groupby(["controller", "evaluations"], sort=False)
+    for (name, evaluations), values in seeds[measure]:
+        interval = bootstrap_mean(values.to_numpy(float))
+        rows.append((name, evaluations, measure, *interval, len(values)))
     names = ["controller", "evaluations", "measure", "mean", "low", "high", "seeds"]
     return pandas.DataFrame(rows, columns=names)
 
@@ -104,19 +103,19 @@ def learning_rows(comparison: Comparison, points: int = POINTS) -> pandas.DataFr
         the seeds) and ``seeds``. A controller of which a run made fewer than 20 proposals has no
         row.
     """
-    runs = {name: [run for run in comparison.runs if run.controller == name]
-            for name in comparison.controllers}  # fmt: skip
-    # windows that every run of the controller has filled
-    filled = {name: min(run.samples for run in own) // WINDOW for name, own in runs.items()}
-    longest = max(filled.values(), default=0)
+    means = {}  # (runs, windows) of each controller, windows that all of its runs have filled
+    for name in comparison.controllers:
+        runs = [run for run in comparison.runs if run.controller == name]
+        filled = min(run.samples for run in runs) // WINDOW
+        means[name] = numpy.array([run.means[:filled] for run in runs])
+    longest = max((table.shape[1] for table in means.values()), default=1)
     ends = numpy.unique(numpy.geomspace(1, max(longest, 1), points).round().astype(int))
     rows = []
-    for name, own in runs.items():
-        means = numpy.array([run.means[: filled[name]] for run in own])
+    for name, table in means.items():
         start = 0
-        for end in ends[ends <= filled[name]].tolist():
-            interval = bootstrap_mean(means[:, start:end].mean(1), RESAMPLES)
-            rows.append((name, end * WINDOW, *interval, len(own)))
+        for end in ends[ends <= table.shape[1]].tolist():
+            interval = bootstrap_mean(table[:, start:end].mean(1), RESAMPLES)
+            rows.append((name, end * WINDOW, *interval, len(table)))
             start = end
     names = ["controller", "samples", "mean", "low", "high", "seeds"]
     return pandas.DataFrame(rows, columns=names)
@@ -132,13 +131,3 @@ def draw_learning(
         return ax
     draw_lines(rows, ax, "samples", baselines, logarithmic=False)
     return ax
-
-
-def checked_measure(measure: str) -> None:
-    """Say so if there is no such measure.
-
-    Raises:
-        SettingsError: no measure of a comparison.
-    """
-    if measure not in MEASURES:
-        raise SettingsError(f"there is no measure {measure!r}; there are {listed(MEASURES)}")

@@ -1,6 +1,6 @@
-"""What a policy thinks: the probabilities of one decision's options, and of all decisions at once.
+"""What a policy prefers: the probabilities of one decision's options, and of all decisions at once.
 
-Both figures begin with what ``LSTMPolicy.log_distribution`` gives for one string of tokens, (T, C):
+Both figures begin with what ``LSTMPolicy.log_distribution`` gives for one token sequence, (T, C):
 log P of each choice c of each decision t, given the tokens before t.
 
 >>> log_distribution = controller.policy.log_distribution(torch.tensor([proposal.tokens]))[0]
@@ -17,18 +17,19 @@ import pandas
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from ..checks import whole
 from ..errors import SettingsError
 from ..spaces.base import Decision
-from .style import BLUE, INK, SKY, SMALL, TEXT, positions, say, styled
+from .style import BLUE, INK, SKY, SMALL, colour_bar, note, positions, say, styled
 
 COLUMNS = ["name", "cell", "block", "kind", "token", "choice"]
 COLUMNS += ["log_prob", "probability", "even", "chosen"]
 
-#: The upper ends of a probability axis: the first one with room above the longest bar is taken.
+#: The upper ends of a probability axis: the first one with space above the longest bar is taken.
 TOPS = (0.2, 0.5, 1.0)
 
-#: So many decisions have room for their names, so many for names that lie flat; and so many blocks
-#: for the word "block" before their number.
+#: Up to so many decisions have space for their names, up to so many for names that lie flat; and up
+#: to so many blocks for the word "block" before their number.
 MOST_NAMED, MOST_FLAT, MOST_WORDS = 60, 6, 12
 
 #: Colours of the heat map. So few survive in a small PNG, and can be found again in its bar.
@@ -44,16 +45,6 @@ KEYED = {"hidden_state": "input"}
 TOLERANCE = 1e-3
 
 
-def option_names(decision: Decision) -> tuple[str, ...]:
-    """What each token of a decision stands for, as readers know it: ``h[i-1]``, ``h[i]`` and
-    ``block 0`` for hidden states; other options as the space names them."""
-    inputs = decision.choices - decision.block  # a block reads the inputs and the blocks before it
-    if decision.kind != "hidden_state" or inputs < 1:
-        return decision.options
-    back = [f"h[i-{inputs - 1 - state}]" for state in range(inputs - 1)]
-    return (*back, "h[i]", *(f"block {number}" for number in range(decision.block)))
-
-
 def axis_top(probabilities: Sequence[float]) -> float:
     """Where an axis for these probabilities ends, so that small ones can be told apart."""
     longest = max(probabilities, default=1.0)
@@ -66,8 +57,8 @@ def decision_rows(
     """A row per option of one decision.
 
     Args:
-        log_distribution: (C,) log-probabilities, a tensor or numbers; what stands behind the
-            decision's own choices is the policy's padding and is not read.
+        log_distribution: (C,) log-probabilities, a tensor or numbers; what follows the decision's
+            own choices is the policy's padding and is not read.
         decision: whose options they are.
         token: the one that was drawn, if any.
 
@@ -86,12 +77,12 @@ def decision_rows(
 def policy_rows(
     log_distribution: Any, decisions: Sequence[Decision], tokens: Sequence[int] | None = None
 ) -> pandas.DataFrame:
-    """:func:`decision_rows` of every decision of one string, one below the other.
+    """:func:`decision_rows` of every decision of one token sequence, one below the other.
 
     Args:
-        log_distribution: (T, C) log-probabilities along the string.
+        log_distribution: (T, C) log-probabilities along the sequence.
         decisions: the space's, T of them.
-        tokens: the string, T whole numbers; None: nothing is marked as chosen.
+        tokens: the sequence, T whole numbers; None: nothing is marked as chosen.
 
     Returns:
         The columns of :func:`decision_rows`, and before them ``decision``, its number from 0.
@@ -104,7 +95,7 @@ def policy_rows(
     if values.ndim != 2 or len(values) != len(decisions):
         raise SettingsError(
             f"log_distribution has a row for each of the {len(decisions)} decisions, (T, C); got "
-            f"an array of shape {values.shape}. Of a batch of strings, (B, T, C), pass one: [0]"
+            f"an array of shape {values.shape}. Of a batch of sequences, (B, T, C), pass one: [0]"
         )
     if tokens is not None and len(tokens) != len(decisions):
         raise SettingsError(f"one token per decision, {len(decisions)}; got {len(tokens)}")
@@ -132,13 +123,10 @@ def _rows(values: numpy.ndarray, decision: Decision, token: int | None) -> list[
             f"{decision.name}: the probabilities of its {choices} choices add up to {total:.4g} "
             "and not to 1. Pass the log-probabilities that policy.log_distribution(tokens) gives"
         )
-    if token is not None and not 0 <= token < choices:
-        raise SettingsError(
-            f"{decision.name}: token {token!r} is out of range; it has the choices 0 to "
-            f"{choices - 1}"
-        )
+    if token is not None:
+        whole(f"{decision.name}: its token", token, 0, choices - 1)
     fixed = (decision.name, decision.cell, decision.block, decision.kind)
-    columns = (option_names(decision), log_probs.tolist(), probabilities.tolist())
+    columns = (decision.labels, log_probs.tolist(), probabilities.tolist())
     return [
         (*fixed, index, name, log_prob, probability, 1 / choices, index == token)
         for index, (name, log_prob, probability) in enumerate(zip(*columns, strict=True))
@@ -154,7 +142,7 @@ def _array(values: Any) -> numpy.ndarray:
 def draw_decision(rows: pandas.DataFrame, ax: Axes, title: str | None = None) -> Axes:
     """Draw :func:`decision_rows`: a bar per option, a dotted line where they would all be even.
 
-    The chosen option's bar is darker, and the word *drawn* stands at its end.
+    The chosen option's bar is darker, with the word *drawn* at its end.
 
     Args:
         rows: of one decision.
@@ -162,8 +150,7 @@ def draw_decision(rows: pandas.DataFrame, ax: Axes, title: str | None = None) ->
         title: None: the decision's name.
     """
     name = str(rows["name"].iloc[0])
-    styled(ax, "probability", "", name if title is None else title)
-    ax.grid(False, axis="y")
+    styled(ax, "probability", "", name if title is None else title, grid="x")
     places = numpy.arange(len(rows))
     values, even = positions(rows["probability"]), float(rows["even"].iloc[0])
     top = axis_top(values.tolist())
@@ -172,20 +159,13 @@ def draw_decision(rows: pandas.DataFrame, ax: Axes, title: str | None = None) ->
     label = f"even: 1/{len(rows)} = {even:.3f}"
     ax.axvline(even, color=INK, linestyle=":", linewidth=1.6, label=label)
     for place, value, chosen in zip(places, values, rows["chosen"], strict=True):
-        ax.annotate(
-            f"{value:.3f} ● drawn" if chosen else f"{value:.3f}",
-            (value, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-            fontweight="bold" if chosen else "normal",
-            color=INK,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},  # over the dotted line
-        )
+        text, weight = (" ● drawn", "bold") if chosen else ("", "normal")
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # over the dotted line
+        style = {"va": "center", "fontweight": weight, "bbox": behind}
+        note(ax, f"{value:.3f}{text}", (value, place), (4, 0), **style)
     ax.set_yticks(places, rows["choice"])
     ax.set_ylim(len(rows) - 0.4, -0.6)  # the first option on top
-    ax.set_xlim(0, 1.12 * top)  # room for the word behind the longest bar
+    ax.set_xlim(0, 1.12 * top)  # space for the word behind the longest bar
     ax.set_xticks(numpy.linspace(0, top, 5 if top != 0.5 else 6))
     ax.tick_params(axis="y", length=0)
     ax.legend(loc="lower right", fontsize=SMALL, labelcolor=INK, frameon=False)
@@ -201,15 +181,13 @@ def draw_policy(
     scale is the same for every policy, so that two maps can be compared.
 
     Args:
-        rows: of all decisions of a string.
+        rows: of all decisions of a token sequence.
         ax: where to draw; about 8 inches wide for 50 decisions.
         step: a decision to point at, by its number from 0.
         top: the probability at which the colours end.
     """
-    styled(ax, "", "token")
-    ax.grid(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_visible(False)
+    styled(ax, "", "token", grid=None)
+    ax.spines[["left", "bottom"]].set_visible(False)
     if rows.empty:
         say(ax, "there is no decision")
         return ax
@@ -233,13 +211,8 @@ def draw_policy(
     _name_decisions(ax, first)
     _name_tokens(ax, rows, tokens)
     if step is not None:
-        ax.annotate(
-            "▼", (step, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 1),
-            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=INK,
-        )  # fmt: skip
-    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=25)
-    bar.set_label("probability", fontsize=TEXT, color=INK)
-    bar.ax.tick_params(labelsize=SMALL, colors=INK)
+        _above(ax, step, "▼", 1, fontsize=8)
+    colour_bar(ax, mesh, "probability", aspect=25)
     return ax
 
 
@@ -260,25 +233,20 @@ def _name_decisions(ax: Axes, first: pandas.DataFrame) -> None:
         return
     blocks = first.groupby(["cell", "block"], sort=False)
     for _, group in blocks:
-        block = int(group["block"].iloc[0])
-        _above(ax, group, f"block {block}" if len(blocks) <= MOST_WORDS else str(block), 9)
-        if group.index[0] > 0:
-            ax.axvline(
-                group.index[0] - 0.5,
-                color="white" if block else INK,  # before block 0 another cell ends
-                linewidth=2.6 if block else 1.2,
-            )
-    for _, group in first.groupby("cell", sort=False):
-        cell = str(group["cell"].iloc[0])
-        _above(ax, group, "one cell for both" if cell == "both" else f"{cell} cell", 21)
+        block = group["block"].iloc[0]
+        text = f"block {block}" if len(blocks) <= MOST_WORDS else str(block)
+        _above(ax, group.index.to_numpy().mean(), text, 9)
+        if group.index[0] > 0:  # before block 0 another cell ends
+            colour, width = ("white", 2.6) if block else (INK, 1.2)
+            ax.axvline(group.index[0] - 0.5, color=colour, linewidth=width)
+    for cell, group in first.groupby("cell", sort=False):
+        text = "one cell for both" if cell == "both" else f"{cell} cell"
+        _above(ax, group.index.to_numpy().mean(), text, 21)
 
 
-def _above(ax: Axes, columns: pandas.DataFrame, text: str, height: float) -> None:
-    middle = (columns.index[0] + columns.index[-1]) / 2
-    ax.annotate(
-        text, (middle, 1.0), xycoords=("data", "axes fraction"), xytext=(0, height),
-        textcoords="offset points", ha="center", va="bottom", fontsize=SMALL, color=INK,
-    )  # fmt: skip
+def _above(ax: Axes, column: float, text: str, height: float, **more: Any) -> None:
+    style = {"ha": "center", "va": "bottom"} | more
+    note(ax, text, (column, 1.0), (0, height), ("data", "axes fraction"), **style)
 
 
 def _name_tokens(ax: Axes, rows: pandas.DataFrame, tokens: int) -> None:

@@ -16,29 +16,28 @@ from .style import BASELINE, BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, SMALL
 COLOURS = (BLUE, GREEN, PURPLE, ORANGE, INK, SKY, FAINT)
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.2)), (0, (7, 2, 1.5, 2)))
 MARKERS = ("o", "^", "D", "v", "P", "*", "X", "<", "h", ">")
-REFEREE_MARKERS = ("s", "p", "H", "d")
+BASELINE_MARKERS = ("s", "p", "H", "d")
 
 
-def _looks(names: Sequence[str], baselines: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+def line_styles(names: Sequence[str], baselines: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     """Colour, dashes and marker of each controller; no two controllers share all three."""
     if baselines is None:
         baselines = [name for name in names if name.lower().startswith("random")]
-    looks, own, theirs = {}, 0, 0
-    for name in names:
-        if name in baselines:
-            colour, dash = BASELINE, DASHES[(theirs + 1) % len(DASHES)]
-            marker = REFEREE_MARKERS[theirs % len(REFEREE_MARKERS)]
-            theirs += 1
-        else:
-            colour, dash = COLOURS[own % len(COLOURS)], DASHES[own % len(DASHES)]
-            marker = MARKERS[own % len(MARKERS)]
-            own += 1
-        looks[name] = {
-            "color": colour, "linestyle": dash, "linewidth": 1.8, "marker": marker,
-            "markersize": 8 if marker == "*" else 6, "markeredgewidth": 0,
-            "zorder": 4 if name in baselines else 3,
-        }  # fmt: skip
-    return looks
+    others = [name for name in names if name not in baselines]
+    theirs = [name for name in names if name in baselines]
+    styles = {}
+    for group, colours, dashes, markers, layer in (
+        (others, COLOURS, DASHES, MARKERS, 3),
+        (theirs, (BASELINE,), (*DASHES[1:], DASHES[0]), BASELINE_MARKERS, 4),
+    ):
+        for number, name in enumerate(group):
+            marker = markers[number % len(markers)]
+            styles[name] = {
+                "color": colours[number % len(colours)], "linestyle": dashes[number % len(dashes)],
+                "linewidth": 1.8, "marker": marker, "markersize": 8 if marker == "*" else 6,
+                "markeredgewidth": 0, "zorder": layer,
+            }  # fmt: skip
+    return styles
 
 
 def draw_lines(
@@ -54,23 +53,21 @@ def draw_lines(
         logarithmic: the other axis is too.
     """
     names = list(dict.fromkeys(rows["controller"]))
-    looks, ends = _looks(names, baselines), {}
+    styles, ends = line_styles(names, baselines), {}
     logarithmic = logarithmic and bool((positions(rows["mean"]) > 0).any())  # else all of it is 0
     ax.set_xscale("log")
     ax.set_yscale("log" if logarithmic else "linear")
     for number, name in enumerate(names):
-        own, look = rows[rows["controller"] == name], looks[name]
-        at, mean = positions(own[x]), positions(own["mean"])
-        ax.fill_between(
-            at, positions(own["low"]), positions(own["high"]), color=look["color"],
-            alpha=max(0.06, 0.2 - 0.02 * len(names)), linewidth=0,
-        )  # fmt: skip
+        line, style = rows[rows["controller"] == name], styles[name]
+        at, mean, low, high = (positions(line[column]) for column in (x, "mean", "low", "high"))
+        alpha = max(0.06, 0.2 - 0.02 * len(names))
+        ax.fill_between(at, low, high, color=style["color"], alpha=alpha, linewidth=0)
         gap = max(1, len(at) // 7)
         first = number * gap // len(names)  # markers of equal lines do not hide each other
-        ax.plot(at, mean, **look, markevery=(min(first, len(at) - 1), gap), label=name)
+        ax.plot(at, mean, **style, markevery=(min(first, len(at) - 1), gap), label=name)
         ends[name] = (at[-1], mean[-1])
     _limits(rows, ax, x, logarithmic)
-    _name_ends(ax, ends, looks)
+    _name_ends(ax, ends, styles)
 
 
 def _limits(rows: pandas.DataFrame, ax: Axes, x: str, logarithmic: bool) -> None:
@@ -106,10 +103,10 @@ def _steps(values: numpy.ndarray) -> Sequence[float]:
 
 
 def _name_ends(
-    ax: Axes, ends: dict[str, tuple[float, float]], looks: dict[str, dict[str, Any]]
+    ax: Axes, ends: dict[str, tuple[float, float]], styles: dict[str, dict[str, Any]]
 ) -> None:
     """A legend to the right, each name at the height of its line's end or as near as there is
-    room. A faint leader joins the two where the line reaches that far."""
+    space. A faint leader joins the two where the line reaches that far."""
     bottom, top = ax.get_ylim()
     edges = ax.transData.transform([(1, bottom), (1, top)])[:, 1]
     heights = {
@@ -121,7 +118,7 @@ def _name_ends(
     apart = spread([heights[name] for name in order], 1.4 * SMALL / 72 / inches)
     for name, height in zip(order, apart, strict=True):
         aside: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
-        ax.plot([1.03, 1.06, 1.09], [height] * 3, **looks[name], markevery=[1], **aside)
+        ax.plot([1.03, 1.06, 1.09], [height] * 3, **styles[name], markevery=[1], **aside)
         ax.text(1.105, height, name, va="center", fontsize=SMALL, color=INK, **aside)
         if ends[name][0] == ax.get_xlim()[1]:
             ax.plot([1.0, 1.025], [heights[name], height], color="#999999", linewidth=0.8, **aside)
@@ -135,6 +132,6 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
         while len(groups) > 1 and numpy.mean(groups[-2]) > numpy.mean(groups[-1]):
             last = groups.pop()
             groups[-1] += last
-    found = [float(numpy.mean(group)) for group in groups for _ in group]
+    moved = [float(numpy.mean(group)) for group in groups for _ in group]
     most = max(1.0 - (len(places) - 1) * gap, 0.0)
-    return [min(max(place, 0.0), most) + number * gap for number, place in enumerate(found)]
+    return [min(max(place, 0.0), most) + number * gap for number, place in enumerate(moved)]

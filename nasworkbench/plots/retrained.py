@@ -1,4 +1,4 @@
-"""The final judgement: the best cells of each search, trained again and seen on test data.
+"""The best cells of each search, trained again and measured on test data.
 
 A dot is one network. Two things vary: which cells a search came up with, and the seed a cell is
 trained with. The interval of a search's mean resamples both, cells first, then seeds inside each.
@@ -24,6 +24,9 @@ RESAMPLES, LEVEL = 2000, 0.95
 #: With more cells than this only the searches are named, not each cell.
 MOST_NAMED = 40
 
+#: Colour and marker of each search; further ones take turns.
+STYLES = {"controller": (CONTROLLER, "o"), "random": (BASELINE, "s")}
+
 
 def retrained_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
     """A row a retrained network, from ``store.retrainings()``.
@@ -37,22 +40,14 @@ def retrained_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
     frame = pandas.DataFrame(list(retrainings)).reindex(columns=list(COLUMNS))
     frame = frame.astype({name: float for name in ("reward", "validation", "test")})
     frame["test"] = frame["test"].where(frame["status"] == "ok")
-    frame = frame.sort_values(
-        ["origin", "reward", "key", "seed"], ascending=[True, False, True, True]
-    ).reset_index(drop=True)
-    ranks: dict[tuple[str, str], int] = {}
-    for origin, key in zip(frame["origin"], frame["key"], strict=True):
-        earlier = sum(known == origin for known, _ in ranks)
-        ranks.setdefault((origin, key), earlier + 1)
-    frame["cell"] = [ranks[pair] for pair in zip(frame["origin"], frame["key"], strict=True)]
-    return frame
+    columns, ascending = ["origin", "reward", "key", "seed"], [True, False, True, True]
+    frame = frame.sort_values(columns, ascending=ascending, ignore_index=True)
+    ranks = frame.groupby("origin")["key"].transform(lambda keys: pandas.factorize(keys)[0] + 1)
+    return frame.assign(cell=ranks)
 
 
 def mean_interval(
-    values: Iterable[Any],
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
+    values: Iterable[Any], seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> tuple[float, float, float]:
     """Mean over all cells, and its bootstrap interval over cells and seeds: (mean, low, high).
 
@@ -77,33 +72,30 @@ def mean_interval(
 def draw_retrained(rows: pandas.DataFrame, ax: Axes) -> Axes:
     """Draw :func:`retrained_rows`: a line per cell, a dot per seed, a bar at the cell's mean.
 
-    Below each search's cells stands its mean with the bootstrap interval.
+    Below each search's cells is its mean with the bootstrap interval.
     """
-    styled(ax, "test accuracy", "")
-    ax.grid(False, axis="y")
+    styled(ax, "test accuracy", "", grid="x")
     if not rows["test"].notna().any():
-        say(ax, "no retrained network has been judged yet")
+        say(ax, "no network has been retrained yet")
         return ax
     crowded = len(rows[["origin", "cell"]].drop_duplicates()) > MOST_NAMED
     size = 2 if crowded else 6
     ticks: list[tuple[float, str]] = []
     height = 0.0
-    for number, (origin, own) in enumerate(rows.groupby("origin", sort=False)):
-        name, colour, marker = _look(str(origin), number)
+    for number, (name, cells) in enumerate(rows.groupby("origin", sort=False)):
+        colour, marker = STYLES.get(str(name), ((GREEN, PURPLE)[number % 2], "D"))
         results, top = [], height
-        for cell, group in own.groupby("cell", sort=True):
-            found = group["test"].dropna().to_numpy(dtype=float)
+        for cell, seeds in cells.groupby("cell", sort=True):
+            tests = seeds["test"].dropna().to_numpy(dtype=float)
             if not crowded:
-                ticks.append((height, f"{name} {cell}  {group['key'].iloc[0][:8]}"))
+                ticks.append((height, f"{name} {cell}  {seeds['key'].iloc[0][:8]}"))
             ax.plot(
-                found, [height] * len(found), marker, color=colour, alpha=0.6, markersize=size,
+                tests, [height] * len(tests), marker, color=colour, alpha=0.6, markersize=size,
                 markeredgewidth=0, label="_seeds",
             )  # fmt: skip
-            if len(found) > 1:  # the mean of one is the dot itself
-                ax.plot(
-                    [found.mean()], [height], "|", color=INK, markersize=2 * size, label="_mean"
-                )
-            results.append(found)
+            if len(tests) > 1:  # the mean of one is the dot itself
+                ax.plot(tests.mean(), height, "|", color=INK, markersize=2 * size, label="_mean")
+            results.append(tests)
             height += 1
         mean, low, high = mean_interval(results)
         if not numpy.isnan(mean):
@@ -119,16 +111,9 @@ def draw_retrained(rows: pandas.DataFrame, ax: Axes) -> Axes:
     ax.tick_params(axis="y", length=0, labelsize=SMALL)
     ax.set_ylim(height - 1.0, -0.8)  # the controller's best cell on top
     ax.spines["left"].set_visible(False)
-    ax.grid(True, axis="x", color="#dddddd")
     legend(ax)
     ax.text(
         1.0, 1.01, "dot: one seed   |: mean of the cell", transform=ax.transAxes,
         ha="right", va="bottom", fontsize=SMALL, color=FAINT,
     )  # fmt: skip
     return ax
-
-
-def _look(origin: str, number: int) -> tuple[str, str, str]:
-    """Name, colour and marker of a search."""
-    known = {"controller": ("controller", CONTROLLER, "o"), "random": ("random", BASELINE, "s")}
-    return known.get(origin, (origin, (GREEN, PURPLE)[number % 2], "D"))

@@ -7,11 +7,13 @@ rises all the same: only the two searches side by side tell learning from luck.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..errors import SettingsError
+from ..checks import whole
 from .style import BASELINE, CONTROLLER, legend, positions, say, styled
 
 #: Trials in the running mean; 20 is one update of the paper's controller (A.2).
@@ -33,8 +35,8 @@ def reward_rows(trials: pandas.DataFrame, window: int = WINDOW) -> pandas.DataFr
     Raises:
         SettingsError: a window that is not a whole number from 1.
     """
-    checked_window(window)
-    ended = trials.sort_values("place", kind="stable").reset_index(drop=True)
+    window = whole("window", window)
+    ended = trials.sort_values("completion_order", kind="stable").reset_index(drop=True)
     reward = ended["reward"].astype(float).where(ended["status"] == "ok")
     return pandas.DataFrame(
         {
@@ -80,24 +82,14 @@ def draw_rewards(
         x = positions(data["finished"])
         good = (data["status"] == "ok").to_numpy()
         ax.scatter(
-            x[good],
-            positions(data["reward"])[good],
-            s=12 if len(x) <= 600 else 5,
-            facecolors=colour if filled else "none",
-            edgecolors=colour,
-            linewidths=0.0 if filled else 0.8,
-            alpha=0.45,
-            label="_trials",
-            zorder=layer,
-        )
-        ax.step(
-            x, positions(data["best"]), where="post", color=colour, linestyle=line,
-            linewidth=1.3, zorder=layer, label=f"{name}: best so far",
+            x[good], positions(data["reward"])[good], s=12 if len(x) <= 600 else 5, alpha=0.45,
+            facecolors=colour if filled else "none", edgecolors=colour,
+            linewidths=0.0 if filled else 0.8, zorder=layer, label="_trials",
         )  # fmt: skip
-        ax.plot(
-            x, positions(data["mean"]), color=colour, linestyle=line,
-            linewidth=2.6, zorder=layer, label=f"{name}: running mean",
-        )  # fmt: skip
+        style: dict[str, Any] = {"color": colour, "linestyle": line, "zorder": layer}
+        best, mean = positions(data["best"]), positions(data["mean"])
+        ax.step(x, best, where="post", linewidth=1.3, label=f"{name}: best so far", **style)
+        ax.plot(x, mean, linewidth=2.6, label=f"{name}: running mean", **style)
         if not good.all():
             ax.plot(
                 x[~good], [height] * int((~good).sum()), "x", color=colour, markersize=5,
@@ -110,19 +102,8 @@ def draw_rewards(
     ax.set_xlim(0, last + 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if any((data["status"] != "ok").any() for data, *_ in searches):
-        ax.margins(y=0.12)  # room for the crosses
+        ax.margins(y=0.12)  # space for the crosses
     if all(data["reward"].isna().all() for data, *_ in searches):
         ax.set_yticks([])  # nothing was measured: a scale would be made up
     legend(ax, columns=len(searches))
     return ax
-
-
-def checked_window(window: int) -> int:
-    """``window``, if it is a number of trials.
-
-    Raises:
-        SettingsError: not a whole number from 1.
-    """
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise SettingsError(f"window counts trials: a whole number from 1, got {window!r}")
-    return window

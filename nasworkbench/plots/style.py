@@ -1,4 +1,4 @@
-"""One look for every figure of the course: colours, sizes, and how a figure becomes a picture.
+"""The style of every figure of the course: colours, sizes, and how a figure becomes a picture.
 
 Nothing global is changed: matplotlib's settings stay as the user has them, and a figure is made
 without pyplot, so that it needs no display and is never shown twice.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -50,15 +52,23 @@ def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) ->
     return made, axes
 
 
-def styled(ax: Axes, x: str, y: str, title: str = "") -> Axes:
-    """Give the axes the course's look: labels with units, a pale grid behind, no box."""
+def styled(
+    ax: Axes, x: str, y: str, title: str = "", grid: Literal["both", "x", "y"] | None = "both"
+) -> Axes:
+    """Give the axes the course's style: labels with units, a pale grid behind, no box.
+
+    Args:
+        ax: what to draw on.
+        x, y, title: what the axes are called.
+        grid: across which axes it has lines.
+    """
     ax.set_facecolor("white")
     ax.set_axisbelow(True)
-    ax.grid(True, color=GRID, linewidth=0.8)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(FAINT)
+    ax.grid(False)
+    if grid:
+        ax.grid(True, axis=grid, color=GRID, linewidth=0.8)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(FAINT)
     ax.set_xlabel(x, fontsize=TEXT, color=INK)
     ax.set_ylabel(y, fontsize=TEXT, color=INK)
     ax.tick_params(labelsize=SMALL, colors=INK, color=FAINT)
@@ -91,6 +101,27 @@ def say(ax: Axes, message: str) -> None:
         0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center",
         fontsize=TEXT, color=FAINT, wrap=True,
     )  # fmt: skip
+
+
+def note(
+    ax: Axes,
+    text: str,
+    at: Any,
+    offset: tuple[float, float],
+    coordinates: Any = "data",
+    **more: Any,
+) -> None:
+    """Write a text so many points away from a place on the axes."""
+    style: dict[str, Any] = {"fontsize": SMALL, "color": INK} | more
+    ax.annotate(text, at, offset, coordinates, textcoords="offset points", **style)
+
+
+def colour_bar(ax: Axes, mesh: QuadMesh, label: str, **more: Any) -> Colorbar:
+    """What the colours of a heat map mean, to the right of it."""
+    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, **more)
+    bar.set_label(label, fontsize=TEXT, color=INK)
+    bar.ax.tick_params(labelsize=SMALL, colors=INK)
+    return bar
 
 
 def positions(values: Any) -> numpy.ndarray:

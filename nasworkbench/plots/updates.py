@@ -1,7 +1,7 @@
 """What the controller's updates measured: entropy, clip fraction, baseline and mean reward.
 
 The entropy of an untrained policy is that of an even distribution. It falls as the controller
-commits itself; at 0 it proposes one cell for ever. PPO's clip fraction is the share of decisions
+commits itself; at 0 it always proposes the same cell. PPO's clip fraction is the share of decisions
 whose probability has already moved further than the clip allows: 0 means that nothing happens,
 close to 1 that the learning rate is too high.
 """
@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import SettingsError
-from .style import CONTROLLER, FAINT, GREEN, ORANGE, SMALL, legend, positions, say, styled
+from .style import CONTROLLER, FAINT, GREEN, ORANGE, legend, note, positions, say, styled
 
 #: The axis of rewards shows at least a hundredth from end to end.
 LEAST_SPAN = 0.01
@@ -77,16 +77,8 @@ def draw_updates(
     first.plot(told, positions(rows["entropy"]), color=CONTROLLER, **mark)
     if even is not None:
         first.axhline(even, color=FAINT, linestyle=":", linewidth=1.5)
-        first.annotate(
-            "even distribution",
-            (1.0, even),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="right",
-            fontsize=SMALL,
-            color=FAINT,
-        )
+        where = ("axes fraction", "data")
+        note(first, "even distribution", (1.0, even), (0, 4), where, ha="right", color=FAINT)
     highest = numpy.nanmax([*rows["entropy"], even or 0.0])
     first.set_ylim(0, 1.15 * highest or 1.0)
     if rows["clip_fraction"].notna().any():

@@ -9,9 +9,9 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..checks import choice
 from ..comparison import MEASURES, Comparison
-from .comparison import checked_measure
-from .style import BASELINE, BLUE, FAINT, INK, SMALL, positions, say, styled
+from .style import BASELINE, BLUE, FAINT, note, positions, say, styled
 
 
 def verdict_rows(
@@ -34,15 +34,16 @@ def verdict_rows(
     Raises:
         SettingsError: an unknown baseline or measure, or a number beyond the budget.
     """
-    checked_measure(measure)
+    choice("measure", measure, MEASURES)
     at = comparison.budget if at is None else at
     seeds, more_is_better = len({run.seed for run in comparison.runs}), MEASURES[measure][1]
+    comparison.verdict(baseline, baseline, at, measure)  # raises if there is no such baseline
     rows = []
-    for name in [baseline, *comparison.controllers]:  # the baseline first: it may not be there
-        found = comparison.verdict(name, baseline, at, measure)
+    for name in comparison.controllers:
         if name == baseline:
             continue
-        difference, low, high = positions([found.difference, found.low, found.high])
+        verdict = comparison.verdict(name, baseline, at, measure)
+        difference, low, high = positions([verdict.difference, verdict.low, verdict.high])
         decided, better = low > 0 or high < 0, (difference > 0) == more_is_better
         judgement = ("better" if better else "worse") if decided else "not distinguishable"
         rows.append((name, baseline, at, measure, difference, low, high, seeds, judgement))
@@ -67,31 +68,23 @@ def draw_verdicts(rows: pandas.DataFrame, ax: Axes, title: str = "") -> Axes:
     way = "further right is better →" if more_is_better else "← further left is better"
     several = f"{first['seeds']} paired seeds, bars: 95 % intervals"
     seeds = several if first["seeds"] > 1 else "one seed, which decides nothing"
-    styled(
-        ax,
-        f"{words}: difference from {first['baseline']}\n"
-        f"after {first['evaluations']:,} evaluations, {seeds}\n{way}",
-        "",
-        title,
-    )
-    ax.grid(False, axis="y")
+    difference = f"{words}: difference from {first['baseline']}"
+    counts = f"after {first['evaluations']:,} evaluations, {seeds}"
+    styled(ax, f"{difference}\n{counts}\n{way}", "", title, grid="x")
     ax.axvline(0.0, color=BASELINE, linewidth=1.8, zorder=1)
-    looks = {"better": (BLUE, "o", BLUE), "worse": (BASELINE, "X", BASELINE)}
+    styles = {"better": (BLUE, "o", BLUE), "worse": (BASELINE, "X", BASELINE)}
     largest = rows["difference"].abs().max() or 1.0
     digits = max(0, 2 - math.floor(math.log10(largest)))  # three that count
     for height, row in enumerate(rows.to_dict("records")):
-        colour, marker, face = looks.get(row["judgement"], (FAINT, "o", "white"))
+        colour, marker, face = styles.get(row["judgement"], (FAINT, "o", "white"))
         ax.plot([row["low"], row["high"]], [height] * 2, color=colour, linewidth=2.2)
         ax.plot(
             [row["difference"]], [height], marker, color=colour, markerfacecolor=face, markersize=8
         )
-        figure = f"{row['difference']:+.{digits}f}".replace("-", "−")
-        for points, text, side in ((52, figure, "right"), (58, row["judgement"], "left")):
-            ax.annotate(
-                text, (1.0, height), xycoords=("axes fraction", "data"), xytext=(points, 0),
-                textcoords="offset points", ha=side, va="center", fontsize=SMALL, color=INK,
-                annotation_clip=False,
-            )  # fmt: skip
+        number = f"{row['difference']:+.{digits}f}".replace("-", "−")
+        for points, text, side in ((52, number, "right"), (58, row["judgement"], "left")):
+            at, style = (1.0, height), {"ha": side, "va": "center", "annotation_clip": False}
+            note(ax, text, at, (points, 0), ("axes fraction", "data"), **style)
     ax.set_yticks(range(len(rows)), [textwrap.fill(name, 26) for name in rows["controller"]])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(rows) - 0.4, -0.6)  # the best on top

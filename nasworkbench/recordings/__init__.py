@@ -30,8 +30,8 @@ from ..search.store import FILE
 
 #: The recordings, and the SHA-256 of the packed file of each.
 RECORDINGS: dict[str, str] = {
-    "laptop": "3ffcf6a53f55832f8b962f38e148cb1ad4a9405282008b722c646a163619169f",
-    "laptop-random": "381ebd9fe9197e1f5450794a99e80d35ea62a94ba886abbfcfe361eefb62abea",
+    "laptop": "db1a3c9f5d980fc70cce40ee73ece0f635190aec56b17484d799ec7619fffb7b",
+    "laptop-random": "12c79547381a217aa5dafc7640ada45ae167c435bf324bfe354cb021ce18de3a",
 }
 
 _AGAIN = "Install the library again"

@@ -71,7 +71,7 @@ def best(search: Contents) -> dict[str, Any] | None:
 def _parts(architecture: Architecture) -> list[tuple[str, Any]]:
     """What is drawn, with a title each."""
     if not isinstance(architecture, Genotype):
-        return [("architecture", architecture)]
+        return [(draw(architecture).title.removeprefix("a "), architecture)]
     if architecture.normal == architecture.reduction:
         return [("normal and reduction cell", architecture.normal)]
     return [(f"{role} cell", cell) for role, cell in architecture.cells]

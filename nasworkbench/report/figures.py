@@ -30,22 +30,25 @@ def reward_figure(search: Contents, label: str, baseline: Contents | None) -> st
     return _picture(figure)
 
 
+#: Titles of the operations' figure by what the space calls its cells.
+CELLS = {"normal": "normal cell", "reduction": "reduction cell", "both": "both cells"}
+
+
 def operation_figure(search: Contents) -> str | None:
-    """Both roles, one above the other: two cells of a genotype want different operations."""
-    window = max(10, len(search.trials) // WINDOWS)
-    settings = search.history.meta("space")["settings"]
-    tied = settings.get("tied", False)
-    roles = ("normal",) if tied else ("normal", "reduction")
-    tables = [
-        plots.operation_rows(search.trials, window, role, settings.get("operations"))
-        for role in roles
-    ]
-    if not any(rows["count"].sum() for rows in tables):
+    """One picture below the other for each kind of cell: two cells want different operations."""
+    try:
+        space = search.history.space
+    except StoreError:  # a space of the user's own
         return None
+    operations = [decision for decision in space.decisions if decision.kind == "operation"]
+    roles = list(dict.fromkeys(decision.cell for decision in operations))
+    if not roles or search.trials.empty:
+        return None
+    window = max(10, len(search.trials) // WINDOWS)
     figure, axes = plots.figure(rows=len(roles), size=(8.0, 4.2 * len(roles)))
-    for ax, role, rows in zip(numpy.ravel(axes), roles, tables, strict=True):
-        plots.draw_operations(rows, ax)
-        ax.set_title("both cells" if tied else f"{role} cell", loc="left", fontsize=11)
+    for ax, role in zip(numpy.ravel(axes), roles, strict=True):
+        plots.draw_operations(plots.operation_rows(search.trials, space, window, role), ax)
+        ax.set_title(CELLS.get(role, role), loc="left", fontsize=11)
     return _picture(figure)
 
 

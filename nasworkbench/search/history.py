@@ -16,7 +16,7 @@ from ..checks import whole
 from ..controllers.policy import padded
 from ..errors import StoreError
 from ..spaces import Space
-from .rebuilding import build_space, difference, describe, description
+from .rebuilding import build_space, describe, description, difference
 from .sqlite_file import readable
 from .store import FILE, Store
 from .trial import Trial
@@ -123,7 +123,7 @@ class History:
         return trial
 
     def best(self, k: int = 1) -> list[Trial]:
-        """The ``k`` best trials of different architectures, best first; fewer if there are fewer."""
+        """The ``k`` best trials of different architectures, best first; or all, if fewer."""
         _ = self.space
         return self.store.best(whole("k", k))
 

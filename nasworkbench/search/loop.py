@@ -2,7 +2,7 @@
 
 Every trial is stored before anybody is told of it, and told exactly once, in the order of
 completion. The draw of a proposal follows from the controller's seed, the proposal's number and
-what the controller has learnt, so a stored state and the trials since then give the controller back.
+what the controller has learnt: a stored state and the trials since then give the controller back.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
 from ..data import load
 from ..data.dataset import OWN
 from ..errors import SettingsError, StoreError
-from ..spaces import CellSpace, GraphSpace
+from ..nas_bench_graph import GraphSpace
+from ..spaces import CellSpace
 from ..tables.evaluator import TableEvaluator
 from ..training import Recipe
 from ..training.evaluator import TrainingEvaluator

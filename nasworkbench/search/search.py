@@ -144,9 +144,9 @@ class Search:
             changed = thing is not None and difference(records[role], describe(thing))
             if changed:
                 raise StoreError(f"{directory} holds a search with another {role}: {changed}")
+        space = space if space is not None else build_space(records["space"])
         if controller is not None:
             _check_made_for(controller, space)
-        space = space if space is not None else build_space(records["space"])
         search = cls.__new__(cls)
         search._attach(
             directory,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from ..errors import SpaceError, listed
+from ..checks import flag, whole
+from ..errors import SpaceError
 from ..genotype import COMBINATIONS, NASNET_OPERATIONS, OPERATIONS, Block, Cell, Genotype
-from .base import Decision, Space, Tokens
+from .base import Decision, Space, Tokens, checked_names
 
 ROLES = ("normal", "reduction")
 
 
-class CellSpace(Space):
+class CellSpace(Space[Genotype]):
     """Genotypes of ``blocks`` blocks per cell over a set of operations (NASNet paper, section 3).
 
-    Every block asks five decisions, in the paper's order: two hidden states, two operations, how
-    to combine. First all blocks of the normal cell, then all of the reduction cell: 50 decisions
+    Every block is five decisions, in the paper's order: two hidden states, two operations, how to
+    combine them. First all blocks of the normal cell, then all of the reduction cell: 50 decisions
     for five blocks. The output of a cell joins the blocks that no block reads.
 
     Args:
@@ -40,16 +41,11 @@ class CellSpace(Space):
         inputs: int = 2,
         tied: bool = False,
     ) -> None:
-        for what, value in (("blocks", blocks), ("inputs", inputs)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SpaceError(f"{what} must be a whole number from 1, got {value!r}")
-        if not isinstance(tied, bool):
-            raise SpaceError(f"tied must be True or False, got {tied!r}")
-        self.blocks = blocks
-        self.inputs = inputs
-        self.tied = tied
-        self.operations = _names("operations", operations, OPERATIONS)
-        self.combinations = _names("combinations", combinations, COMBINATIONS)
+        self.blocks = whole("blocks", blocks, error=SpaceError)
+        self.inputs = whole("inputs", inputs, error=SpaceError)
+        self.tied = flag("tied", tied, SpaceError)
+        self.operations = checked_names("operations", operations, OPERATIONS)
+        self.combinations = checked_names("combinations", combinations, COMBINATIONS)
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -95,7 +91,7 @@ class CellSpace(Space):
     def encode(self, genotype: Genotype) -> Tokens:
         if not isinstance(genotype, Genotype):
             raise SpaceError(f"a CellSpace holds genotypes of two cells, got {genotype!r:.80}")
-        tokens: list[int] = []
+        options: list[str] = []
         if self.tied and genotype.normal != genotype.reduction:
             raise SpaceError(
                 "the two cells differ; in this space (tied) the reduction cell is the normal cell"
@@ -111,15 +107,20 @@ class CellSpace(Space):
                     f"{role} cell: its output joins the hidden states {list(cell.concat)}; this "
                     f"space joins exactly the blocks that no block reads, {list(cell.loose_ends)}"
                 )
-            for number, block in enumerate(cell.blocks):
-                where = f"{role} cell, block {number}"
-                tokens += block.inputs
-                for side, _, operation in block.sides:
-                    tokens.append(
-                        _index(self.operations, operation, f"{where}, {side} input", "operation")
-                    )
-                tokens.append(_index(self.combinations, block.combine, where, "combination"))
-        return tuple(tokens)
+            for block in cell.blocks:
+                options += [*map(str, block.inputs), block.left_op, block.right_op, block.combine]
+        return tuple(d.token(option) for d, option in zip(self.decisions, options, strict=True))
+
+    def in_words(self, tokens: Sequence[int]) -> str:
+        """What the tokens have decided of their last block."""
+        start = max(len(tokens) - 1, 0) // 5 * 5
+        block = zip(self.decisions[start:], tokens[start:], strict=False)
+        names = [decision.labels[token] for decision, token in block]
+        left, right, *operations, combination = [*names, *"?" * (5 - len(names))]
+        sides = zip(("left", "right"), (left, right), operations, strict=True)
+        parts = [f"{side} = {n if n == '?' else f'{n} through {op}'}" for side, n, op in sides]
+        number = self.decisions[start].block
+        return f"block {number}: {', '.join(parts)}, combined by {combination}"
 
     def settings(self) -> dict[str, Any]:
         """The arguments that build this space again, ready for JSON."""
@@ -135,23 +136,5 @@ class CellSpace(Space):
         return (
             f"CellSpace(blocks={self.blocks}, {len(self.operations)} operations, "
             f"{'/'.join(self.combinations)}{', tied' if self.tied else ''}): "
-            f"{len(self.decisions)} decisions, {self.size:.3g} strings"
+            f"{len(self.decisions)} decisions, {self.size:.3g} token sequences"
         )
-
-
-def _names(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
-    wrong = [name for name in names if name not in known]
-    if not names or wrong or len(set(names)) != len(names):
-        raise SpaceError(
-            f"{what} must be one or more different names out of {listed(known)}; got {list(names)}"
-        )
-    return names
-
-
-def _index(options: tuple[str, ...], name: str, where: str, kind: str) -> int:
-    if name not in options:
-        raise SpaceError(
-            f"{where}: the {kind} {name!r} is not in this space; it has {listed(options)}"
-        )
-    return options.index(name)

@@ -4,11 +4,11 @@
 >>> search = Search(table.space, PPO(table.space), TableEvaluator(table))
 """
 
+from ..nas_bench_graph.table import GRAPH_TABLES, load_graph_table
 from .building import TABLES, TableSettings, build, table_settings
 from .evaluator import TableEvaluator
 from .exact import ExactTable, exact_toy
 from .files import read, save
-from .graphs import GRAPH_TABLES, load_graph_table
 from .loading import load, names
 from .reliability import Reliability, reliability
 from .table import Table

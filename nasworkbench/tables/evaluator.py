@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
-from ..checks import choice
+from ..checks import choice, flag
 from ..errors import SettingsError
 from ..training import Evaluation
 from .table import Table
@@ -14,34 +13,34 @@ MISSING = ("error", "fail")
 
 
 class TableEvaluator:
-    """Looks the genotype up in a table; its reward is the validation accuracy found there.
+    """Looks the genotype up in a table; its reward is the validation accuracy there.
 
-    Only validation accuracies: the test accuracies are for whoever judges the search. Looking up
+    Only validation accuracies: the test accuracies are for the comparison of searches. Looking up
     is free, and counted: see :attr:`lookups` and :attr:`distinct`. (Worker processes have copies
     that count for themselves.)
 
     Args:
         table: from :func:`nasworkbench.tables.load`.
-        average: reward with the mean over the table's seeds. Otherwise with that of one training,
-            chosen by the ``seed`` of the call: as noisy as a training of one's own.
-        missing: what an architecture that is not in the table is: ``error``, a
-            :class:`TableError`; ``fail``, an evaluation that failed, as a child that diverged.
+        average: reward with the mean over the table's seeds. Otherwise with the accuracy of one
+            training, chosen by the ``seed`` of the call: as noisy as a training of one's own.
+        missing: what follows if an architecture is not in the table: ``error``, a
+            :class:`TableError`; ``fail``, an evaluation that failed, as of a child that diverged.
 
     Raises:
-        SettingsError: another word for ``missing``.
+        SettingsError: no table, or another word for ``missing``.
     """
 
     def __init__(self, table: Table, average: bool = True, missing: str = "error") -> None:
         if not isinstance(table, Table):
             raise SettingsError(f"a TableEvaluator takes a Table, got {table!r:.80}")
-        choice("missing", missing, MISSING)
-        self.table, self.average, self.missing = table, average, missing
+        self.table, self.average = table, flag("average", average)
+        self.missing = choice("missing", missing, MISSING)
         self.lookups = 0  #: calls so far, the same architecture counted again
         self._seen: set[str] = set()
 
     @property
     def distinct(self) -> int:
-        """Different architectures looked up so far: what a search has really spent."""
+        """Unique architectures looked up so far: what a search has really spent."""
         return len(self._seen)
 
     def __call__(self, genotype: Any, seed: int = 0) -> Evaluation:
@@ -68,7 +67,7 @@ class TableEvaluator:
         """The reward of a row of the table."""
         if self.average:
             return float(self.table.mean_validation[row])
-        return float(self.table.validation[row, operator.index(seed) % self.table.seeds])
+        return float(self.table.validation[row, seed % self.table.seeds])
 
     def settings(self) -> dict[str, Any]:
         return {

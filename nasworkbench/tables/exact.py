@@ -1,8 +1,9 @@
-"""A toy whose rewards are a formula: every expectation over its strings is a sum, not an estimate.
+"""A toy whose rewards are a formula: every expectation over its space is a sum, not an estimate.
 
-With one block there are 36 strings, few enough to list, so that the expected reward of a policy
+With one block there are 36 token sequences, few enough to list, so that the expected reward of a
+policy
 
-    J(θ) = Σ P(a; θ) R(a)   over all strings a
+    J(θ) = Σ P(a; θ) R(a)   over all token sequences a
 
 and its gradient are known exactly, and REINFORCE's estimate can be held against them:
 
@@ -11,7 +12,7 @@ and its gradient are known exactly, and REINFORCE's estimate can be held against
 >>> mean = (p * (R - b)) @ score              # of REINFORCE's estimate; exact_gradient, for any b
 >>> spread = p @ ((R - b)[:, None] * score).square().sum(1) - mean.square().sum()
 
-It is a :class:`Table` too: with two blocks (735 different cells) searches can be compared on it.
+It is a :class:`Table` too: with two blocks (735 unique cells) searches can be compared on it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from ..checks import whole
 from ..controllers import LSTMPolicy
 from ..errors import SettingsError
 from ..genotype import Block, Genotype
@@ -40,7 +42,7 @@ SAME, DIFFERENT, SPLIT = 0.7, 0.85, 0.9
 
 
 def exact_reward(genotype: Genotype) -> float:
-    """R, from 0.063 to 1, by a made-up formula (this project's choice); no network is like that.
+    """R, from 0.063 to 1, by a made-up formula (this project's choice), unlike any real network.
 
     A block is worth what its pair of operations is worth (:data:`PAIRS`): identity beside a
     separable convolution 1, two pools 0.7, the rest 0.5 or 0.1. That counts in full if the identity
@@ -52,7 +54,7 @@ def exact_reward(genotype: Genotype) -> float:
     The best cell is unique: ``sep(h[i]) + identity(h[i-1])``, with a second block the same once
     more on top. No operation is good by itself: on average over all else the pool is each side's
     best, and in a block of two pools (0.7 · 0.85 = 0.595) every change of a single decision is for
-    the worse. Who decides one by one stays there.
+    the worse: improving one decision at a time ends there.
     """
     steps, worth = [0, 1], 0.0
     for block in genotype.normal.blocks:
@@ -63,7 +65,7 @@ def exact_reward(genotype: Genotype) -> float:
 
 
 def _worth(block: Block, steps: Sequence[int]) -> float:
-    """Of a block that may read states made in these steps."""
+    """Of a block that may read the states which were computed in these steps."""
     left, right = OPERATIONS.index(block.left_op), OPERATIONS.index(block.right_op)
     ahead = steps[block.right] - steps[block.left]
     shortcut = (block.left_op == "identity" and ahead == 1) or (
@@ -74,67 +76,69 @@ def _worth(block: Block, steps: Sequence[int]) -> float:
 
 
 class ExactTable(Table):
-    """The table of :func:`exact_toy`; ``S`` strings of ``T`` decisions, ``P`` weights."""
+    """The table of :func:`exact_toy`; ``S`` token sequences of ``T`` decisions, ``P`` weights."""
 
     @cached_property
     def token_sequences(self) -> Tensor:
-        """(S, T): every string of the space, the last decision changing fastest."""
+        """(S, T): every token sequence of the space, the last decision changing fastest."""
         return torch.tensor(list(self.space.token_sequences()))
 
     @cached_property
     def rewards(self) -> Tensor:
-        """(S,): R of each string, in double precision."""
-        found = [exact_reward(self.space.decode(tokens)) for tokens in self.space.token_sequences()]
-        return torch.tensor(found, dtype=torch.float64)
+        """(S,): R of each token sequence, in double precision."""
+        genotypes = map(self.space.decode, self.space.token_sequences())
+        return torch.tensor([exact_reward(g) for g in genotypes], dtype=torch.float64)
 
     def rewards_of(self, tokens: Tensor) -> Tensor:
-        """(B,): R of strings (B, T), such as ``policy.sample`` draws."""
-        place = torch.zeros(len(tokens), dtype=torch.long)
-        for decision, column in zip(self.space.decisions, tokens.T, strict=True):
-            place = place * decision.choices + column
-        return self.rewards[place]
+        """(B,): R of token sequences (B, T), such as ``policy.sample`` draws."""
+        choices = [decision.choices for decision in self.space.decisions]
+        return self.rewards[numpy.ravel_multi_index(tuple(tokens.T.numpy()), choices)]
 
     def probabilities(self, policy: LSTMPolicy) -> Tensor:
-        """(S,): P(a; θ) of each string, with gradient."""
+        """(S,): P(a; θ) of each token sequence, with gradient."""
         log_prob, _ = policy.evaluate(self.token_sequences)
         return log_prob.sum(1).exp()
 
     def expected_reward(self, policy: LSTMPolicy) -> Tensor:
         """J(θ), a number, with gradient."""
-        found = self.probabilities(policy)
-        return found @ self.rewards.to(found.dtype)
+        probabilities = self.probabilities(policy)
+        return probabilities @ self.rewards.to(probabilities.dtype)
 
     def exact_gradient(self, policy: LSTMPolicy) -> Tensor:
         """(P,): ∇J(θ), one parameter of the policy after the other."""
         return flat_gradient(self.expected_reward(policy), policy)
 
     def scores(self, policy: LSTMPolicy) -> Tensor:
-        """(S, P): ∇ log P(a; θ) of each string; a SettingsError for two blocks (gigabytes)."""
+        """(S, P): ∇ log P(a; θ) of each token sequence.
+
+        Raises:
+            SettingsError: two blocks, whose scores would take gigabytes.
+        """
         if len(self.token_sequences) > 1000:
-            raise SettingsError("the scores of two blocks do not fit: take exact_toy(blocks=1)")
+            raise SettingsError(
+                "the scores of two blocks do not fit into memory; use exact_toy(blocks=1)"
+            )
         log_prob, _ = policy.evaluate(self.token_sequences)
-        return torch.stack([flat_gradient(each, policy) for each in log_prob.sum(1)])
+        return torch.stack([flat_gradient(value, policy) for value in log_prob.sum(1)])
 
 
 def flat_gradient(value: Tensor, policy: LSTMPolicy) -> Tensor:
-    """(P,): the gradient of a number by all weights; the number can be derived again."""
-    parameters = list(policy.parameters())
-    found = torch.autograd.grad(value, parameters, retain_graph=True)
-    return torch.cat([gradient.flatten() for gradient in found])
+    """(P,): the gradient of a number by all weights; its graph is kept for further gradients."""
+    gradients = torch.autograd.grad(value, list(policy.parameters()), retain_graph=True)
+    return torch.cat([gradient.flatten() for gradient in gradients])
 
 
 def exact_toy(blocks: int = 1) -> ExactTable:
     """A tied cell space of three operations with :func:`exact_reward` as its accuracy.
 
     Args:
-        blocks: 1 (36 strings, 21 different cells: for gradients) or 2 (2,916 and 735: for
+        blocks: 1 (36 token sequences, 21 unique cells: for gradients) or 2 (2,916 and 735: for
             comparisons).
 
     Raises:
         SettingsError: another number of blocks.
     """
-    if blocks not in (1, 2):
-        raise SettingsError(f"the exact toy has 1 or 2 blocks, got {blocks!r}")
+    blocks = whole("blocks", blocks, 1, 2)
     space = CellSpace(blocks, OPERATIONS, ("add",), tied=True)
     rewards = numpy.array([[exact_reward(space.decode(t))] for t in space.unique.tokens])
     return ExactTable(

@@ -9,7 +9,9 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -23,12 +25,14 @@ FORMAT = 1
 def save(table: Table, path: str | Path) -> str:
     """Write a table of a :class:`CellSpace`, complete or not at all; returns its checksum.
 
+    The same table gives the same bytes: there is no time of day in them.
+
     Raises:
-        TableError: a space of another kind, ``info`` that is no JSON (NaN is none), keys that are
-            not ASCII, faulty test accuracies, or the file cannot be written.
+        TableError: a space of another kind, ``info`` that cannot be written as JSON (nor can NaN),
+            keys that are not ASCII, faulty test accuracies, or the file cannot be written.
     """
     if not isinstance(table.space, CellSpace):
-        raise TableError(f"only tables of a CellSpace have a file format, not {table.space!r}")
+        raise TableError(f"only tables of a CellSpace can be saved, got one of {table.space!r}")
     about = {
         "format": FORMAT,
         "name": table.name,
@@ -51,34 +55,23 @@ def save(table: Table, path: str | Path) -> str:
         "test": table.test,
         **{f"column_{name}": table.columns[name] for name in sorted(table.columns)},
     }
-    data = _packed(arrays)
+    buffer = io.BytesIO()
+    contiguous: dict[str, Any] = {k: numpy.ascontiguousarray(v) for k, v in arrays.items()}
+    numpy.savez_compressed(buffer, **contiguous)
     path = Path(path)
     half_made = path.with_name(path.name + ".new")
     try:
-        half_made.write_bytes(data)
+        half_made.write_bytes(buffer.getvalue())
         os.replace(half_made, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             half_made.unlink(missing_ok=True)
         raise TableError(f"cannot write the table to {path}: {error}") from None
-    return hashlib.sha256(data).hexdigest()
-
-
-def _packed(arrays: dict[str, Numbers]) -> bytes:
-    """An npz file with no time of day in it: the same table gives the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            numpy.lib.format.write_array(member, numpy.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, member.getvalue())
-    return buffer.getvalue()
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def read(path: str | Path, checksum: str | None = None) -> Table:
-    """The table in a file.
+    """The table in a file. Its test accuracies stay in the file's bytes until they are used.
 
     Args:
         path: a file that :func:`save` wrote.
@@ -91,8 +84,30 @@ def read(path: str | Path, checksum: str | None = None) -> Table:
     data = verified(
         path, checksum, "the one that was published", "To mend it, install the package again"
     )
-    with _damage_of(str(path)):
-        return _unpacked(path, data)
+    with _damage_of(path):
+        # numpy need not read a part to its end, where the archive's own check of its bytes is made.
+        damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
+        if damaged is not None:
+            raise ValueError(f"the bytes of {damaged} are not those that were written")
+        arrays = numpy.load(io.BytesIO(data), allow_pickle=False)
+        about = json.loads(arrays["about"].tobytes())
+        if about["format"] != FORMAT:
+            raise TableError(f"its format is {about['format']!r}; this version reads {FORMAT}")
+        return Table(
+            name=about["name"],
+            space=CellSpace(**about["space"]),
+            tokens=arrays["tokens"],
+            keys=tuple(arrays["keys"].astype(str).tolist()),
+            validation=arrays["validation"],
+            read_test=partial(_test_accuracies, path, data),
+            columns={name: arrays[f"column_{name}"] for name in about["columns"]},
+            info=about["info"],
+        )
+
+
+def _test_accuracies(path: Path, data: bytes) -> Numbers:
+    with _damage_of(path):
+        return numpy.load(io.BytesIO(data), allow_pickle=False)["test"]
 
 
 def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes:
@@ -112,17 +127,17 @@ def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes
     except OSError as error:
         step = f". {advice}" if checksum is not None else ""  # else it is the caller's own file
         raise TableError(f"cannot read the table {path}: {error}{step}") from None
-    found = hashlib.sha256(data).hexdigest()
-    if checksum is not None and found != checksum:
+    actual = hashlib.sha256(data).hexdigest()
+    if checksum is not None and actual != checksum:
         raise TableError(
-            f"the table {path} is not {whose}: its SHA-256 is {found}, expected {checksum}. It has "
-            f"been cut short or changed. {advice}"
+            f"the table {path} is not {whose}: its SHA-256 must be {checksum}, got {actual}. It "
+            f"has been cut short or changed. {advice}"
         )
     return data
 
 
 @contextlib.contextmanager
-def _damage_of(path: str) -> Iterator[None]:
+def _damage_of(path: Path) -> Iterator[None]:
     """Inside, whatever is raised becomes a TableError that names the file."""
     try:
         yield
@@ -130,40 +145,5 @@ def _damage_of(path: str) -> Iterator[None]:
         raise TableError(f"{path}: {error}") from None
     except Exception as error:  # a damaged archive can raise anything
         raise TableError(
-            f"{path} is damaged or no table ({type(error).__name__}: {error})"
+            f"{path} is damaged or not a table ({type(error).__name__}: {error})"
         ) from None
-
-
-def _unpacked(path: Path, data: bytes) -> Table:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        about = json.loads(_array(archive, "about").tobytes())
-        if about["format"] != FORMAT:
-            raise TableError(f"it has format {about['format']!r}; this version reads {FORMAT}")
-        return Table(
-            name=about["name"],
-            space=CellSpace(**about["space"]),
-            tokens=_array(archive, "tokens"),
-            keys=tuple(_array(archive, "keys").astype(str).tolist()),
-            validation=_array(archive, "validation"),
-            read_test=_Member(str(path), data, "test"),
-            columns={name: _array(archive, f"column_{name}") for name in about["columns"]},
-            info=about["info"],
-        )
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> Numbers:
-    """An array of the archive. (``numpy.load`` need not read a member to its end, where the
-    archive's own check of its bytes is made.)"""
-    member = io.BytesIO(archive.read(f"{name}.npy"))
-    return numpy.lib.format.read_array(member, allow_pickle=False)
-
-
-class _Member:
-    """Reads one array of an npz file when it is called; can be sent to another process."""
-
-    def __init__(self, path: str, data: bytes, name: str) -> None:
-        self.path, self.data, self.name = path, data, name
-
-    def __call__(self) -> Numbers:
-        with _damage_of(self.path), zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-            return _array(archive, self.name)

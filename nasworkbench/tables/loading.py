@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import TableError, listed
+from ..nas_bench_graph.table import GRAPH_TABLES, load_graph_table
 from .files import read
-from .graphs import GRAPH_TABLES, load_graph_table
 from .table import Table
 
 #: The tables that come with the library, and the SHA-256 of the file of each.

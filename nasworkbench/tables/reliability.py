@@ -9,7 +9,9 @@ between two seeds says how often they agree which of two cells is the better one
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +32,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reliability:
-    """What :func:`reliability` found; a figure that cannot be told is NaN."""
+    """What :func:`reliability` gives; a figure that is undefined is NaN."""
 
     cells: int
     seeds: int
@@ -41,8 +43,8 @@ class Reliability:
     tau_interval: Interval
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON, which knows no NaN: None takes its place."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        """Ready for JSON, which has no NaN: None takes its place."""
+        return json.loads(json.dumps(asdict(self)).replace("NaN", "null"))
 
     def __str__(self) -> str:
         if math.isnan(self.icc):
@@ -70,8 +72,8 @@ def intraclass_correlation(accuracies: Numbers) -> float:
 
 def of_mean(icc: float, seeds: int) -> float:
     """ICC of the mean of so many trainings, from that of one (Spearman-Brown)."""
-    below = 1 + (seeds - 1) * icc
-    return seeds * icc / below if below > 1e-9 else NAN  # it is 0 where all means are equal
+    denominator = 1 + (seeds - 1) * icc  # it is 0 where all means are equal
+    return seeds * icc / denominator if denominator > 1e-9 else NAN
 
 
 def kendall_tau(accuracies: Numbers) -> float:
@@ -92,28 +94,20 @@ def reliability(accuracies: Numbers, resamples: int = RESAMPLES, seed: int = 0) 
     if cells < 3 or seeds < 2:
         return Reliability(cells, seeds, NAN, (NAN, NAN), NAN, NAN, (NAN, NAN))
     draws = numpy.random.default_rng(seed).integers(cells, size=(resamples, cells))
-    drawn = [accuracies[rows] for rows in draws if numpy.ptp(rows) > 0]  # of one cell: no variance
+    samples = [accuracies[rows] for rows in draws if numpy.ptp(rows) > 0]  # one cell: no variance
     icc = intraclass_correlation(accuracies)
     return Reliability(
         cells,
         seeds,
         icc,
-        _interval([intraclass_correlation(each) for each in drawn]),
+        _interval(map(intraclass_correlation, samples)),
         of_mean(icc, seeds),
         kendall_tau(accuracies),
-        _interval([kendall_tau(each) for each in drawn]),
+        _interval(map(kendall_tau, samples)),
     )
 
 
-def _interval(values: list[float]) -> Interval:
-    told = [value for value in values if not math.isnan(value)]
-    if not told:
-        return NAN, NAN
-    low, high = numpy.percentile(told, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _interval(values: Iterable[float]) -> Interval:
+    defined = [value for value in values if not math.isnan(value)] or [NAN]
+    low, high = numpy.percentile(defined, [2.5, 97.5]).tolist()
+    return low, high

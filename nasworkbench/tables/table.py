@@ -1,15 +1,17 @@
-"""A table: every architecture of a space, really trained once, so that a reward costs nothing."""
+"""A table: every architecture of a space, trained in advance, so that a reward costs nothing."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..errors import TableError
 from ..spaces import Space
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[Any]
 
-#: So many rows, evenly spread, are decoded to see whether strings and keys belong together.
+#: So many rows, evenly spread, are decoded to see whether tokens and keys belong together.
 SAMPLED = 50
 
 
@@ -27,13 +29,13 @@ SAMPLED = 50
 class Table:
     """Validation and test accuracies of many architectures, by canonical key.
 
-    A search sees the validation accuracies; the test accuracies are read when :attr:`test` is first
-    used, to judge by.
+    A search sees the validation accuracies; the test accuracies, for the comparison of searches,
+    are read when :attr:`test` is first used.
 
     Args:
         name: of the table.
-        space: whose strings decode to the architectures.
-        tokens: (n, decisions), a string of each architecture; whole numbers.
+        space: decodes the token sequences to the architectures.
+        tokens: (n, decisions), a token sequence of each architecture; whole numbers.
         keys: n canonical keys.
         validation: (n, seeds), accuracies from 0 to 1.
         read_test: called once, gives (n, seeds). A function that can be pickled, if the table is
@@ -43,8 +45,8 @@ class Table:
         info: where the numbers come from, ready for JSON.
 
     Raises:
-        TableError: arrays whose shapes do not fit or that hold no numbers, duplicate keys,
-            accuracies that are not from 0 to 1, or strings of another space.
+        TableError: arrays whose shapes do not fit or that do not hold numbers, duplicate keys,
+            accuracies that are not from 0 to 1, or token sequences of another space.
     """
 
     name: str
@@ -57,65 +59,65 @@ class Table:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.keys)
-        if n == 0:
-            raise TableError(f"table {self.name}: it has no rows")
-        self._check_numbers("tokens", self.tokens, kinds="iu")
-        if self.tokens.shape != (n, len(self.space.decisions)):
-            raise TableError(
-                f"table {self.name}: its strings are of another space: {self.tokens.shape} tokens "
-                f"for {n} keys and {len(self.space.decisions)} decisions"
-            )
-        choices = numpy.array([decision.choices for decision in self.space.decisions])
-        wrong = numpy.flatnonzero(((self.tokens < 0) | (self.tokens >= choices)).any(1))
-        if len(wrong):
-            raise TableError(
-                f"table {self.name}, row {wrong[0]}: the tokens {self.tokens[wrong[0]].tolist()} "
-                f"are no string of {self.space!r}"
-            )
-        if len(self._rows) != n:
-            duplicate = next(key for place, key in enumerate(self.keys) if self._rows[key] != place)
-            raise TableError(f"table {self.name}: the key {duplicate} stands there twice")
-        for row in range(0, n, 1 + (n - 1) // SAMPLED):
-            decoded = self.genotype(row).key
-            if decoded != self.keys[row]:
-                raise TableError(
-                    f"table {self.name}, row {row}: its tokens decode to the key {decoded}, and it "
-                    f"says {self.keys[row]}. The table is of another space than {self.space!r}"
-                )
+        self._check_tokens()
         self._check_accuracies("validation", self.validation)
         for name, column in self.columns.items():
             self._check_numbers(name, column)
             if name in ("key", "validation", "rank", "test"):
-                raise TableError(f"table {self.name}: a further column cannot be called {name}")
-            if column.ndim not in (1, 2) or len(column) != n:
-                raise TableError(
-                    f"table {self.name}: {name} must have {n} rows, one for each key, got the "
-                    f"shape {column.shape}"
-                )
+                raise self._error(f"a further column cannot be called {name}")
+            if column.ndim > 2:
+                raise self._error(f"{name} must have one or two axes, got the shape {column.shape}")
 
-    def _check_numbers(self, name: str, values: Numbers, kinds: str = "biuf") -> None:
-        if not isinstance(values, numpy.ndarray) or values.dtype.kind not in kinds:
-            found = getattr(values, "dtype", type(values).__name__)
-            what = "numbers" if "f" in kinds else "whole numbers"
-            raise TableError(
-                f"table {self.name}: {name} must be a numpy array of {what}, got {found}"
+    def _check_tokens(self) -> None:
+        """The token sequences are of the space, and the keys are theirs, each once."""
+        self._check_numbers("tokens", self.tokens, kinds="iu")
+        choices = numpy.array([decision.choices for decision in self.space.decisions])
+        if self.tokens.shape[1:] != choices.shape:
+            raise self._error(
+                f"its tokens are of another space: their shape is {self.tokens.shape}, and "
+                f"{self.space!r} has {len(choices)} decisions"
             )
+        wrong = numpy.flatnonzero(((self.tokens < 0) | (self.tokens >= choices)).any(1))
+        if len(wrong):
+            tokens = self.tokens[wrong[0]].tolist()
+            raise self._error(f"row {wrong[0]}: {tokens} is not a token sequence of {self.space!r}")
+        ((key, count),) = Counter(self.keys).most_common(1)
+        if count > 1:
+            raise self._error(f"the key {key} occurs {count} times; keys must differ")
+        for row in range(0, len(self), 1 + (len(self) - 1) // SAMPLED):
+            decoded = self.genotype(row).key
+            if decoded != self.keys[row]:
+                raise self._error(
+                    f"row {row}: its tokens decode to the key {decoded}, but its key is "
+                    f"{self.keys[row]}. The table is of another space than {self.space!r}"
+                )
 
     def _check_accuracies(self, name: str, values: Numbers) -> None:
         self._check_numbers(name, values)
-        seeds = values.shape[1] if values.ndim == 2 else 0
-        if values.ndim != 2 or len(values) != len(self.keys) or seeds < 1:
-            raise TableError(
-                f"table {self.name}: {name} must have a row for each of the {len(self.keys)} keys "
-                f"and a column for each seed, got the shape {values.shape}"
-            )
+        if values.ndim != 2 or values.shape[1] < 1:
+            shape = values.shape
+            raise self._error(f"{name} must have a column for each seed, got the shape {shape}")
         wrong = numpy.flatnonzero(~((values >= 0) & (values <= 1)).all(1))  # NaN is wrong too
         if len(wrong):
-            raise TableError(
-                f"table {self.name}, key {self.keys[wrong[0]]}: the {name} accuracies "
-                f"{values[wrong[0]].tolist()} must be numbers from 0 to 1"
+            raise self._error(
+                f"key {self.keys[wrong[0]]}: the {name} accuracies must be numbers from 0 to 1, "
+                f"got {values[wrong[0]].tolist()}"
             )
+
+    def _check_numbers(self, name: str, values: Numbers, kinds: str = "biuf") -> None:
+        """An array of numbers with a row for each key."""
+        if not isinstance(values, numpy.ndarray) or values.dtype.kind not in kinds:
+            numbers = "numbers" if "f" in kinds else "whole numbers"
+            kind = getattr(values, "dtype", type(values).__name__)
+            raise self._error(f"{name} must be a numpy array of {numbers}, got {kind}")
+        if values.shape[:1] != (len(self.keys),) or not self.keys:
+            raise self._error(
+                f"{name} must have one or more rows, one for each of the {len(self.keys)} keys, "
+                f"got the shape {values.shape}"
+            )
+
+    def _error(self, fault: str) -> TableError:
+        return TableError(f"table {self.name}: {fault}")
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -138,7 +140,7 @@ class Table:
         except (KeyError, TypeError):
             if not isinstance(key, str):
                 raise TableError(
-                    f"a row is found by a key, a text such as {self.keys[0]!r} (genotype.key); got "
+                    f"a row is found by a key (genotype.key), a text such as {self.keys[0]!r}; got "
                     f"{type(key).__name__}"
                 ) from None
             raise TableError(
@@ -164,9 +166,8 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits of the keys and the validation accuracies."""
-        found = hashlib.sha256("".join(self.keys).encode())
-        found.update(numpy.ascontiguousarray(self.validation, dtype="<f8").tobytes())
-        return found.hexdigest()[:12]
+        validation = numpy.ascontiguousarray(self.validation, dtype="<f8").tobytes()
+        return hashlib.sha256("".join(self.keys).encode() + validation).hexdigest()[:12]
 
     @cached_property
     def test(self) -> Numbers:
@@ -178,9 +179,7 @@ class Table:
         values = self.read_test()
         self._check_accuracies("test", values)
         if values.shape != self.validation.shape:
-            raise TableError(
-                f"table {self.name}: test has {values.shape[1]} seeds, validation {self.seeds}"
-            )
+            raise self._error(f"test has {values.shape[1]} seeds, validation {self.seeds}")
         return values
 
     @cached_property
@@ -190,45 +189,42 @@ class Table:
 
     @cached_property
     def mean_test(self) -> Numbers:
-        """(n,): over the seeds; what a search is judged by."""
+        """(n,): over the seeds; what searches are compared by."""
         return _mean(self.test)
 
     @cached_property
     def ranks(self) -> Numbers:
         """(n,): by mean validation accuracy; 1 is the best, and equals share the best rank."""
-        ordered = numpy.sort(-self.mean_validation)
-        return 1 + numpy.searchsorted(ordered, -self.mean_validation)
+        return stats.rankdata(-self.mean_validation, method="min")
 
     def best(self, count: int = 1) -> list[int]:
         """The rows of the highest mean validation accuracies, best first."""
         return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
 
     def frame(self, test: bool = False) -> pandas.DataFrame:
-        """A row an architecture: key, validation accuracy (mean over the seeds), rank, columns.
+        """A row for each architecture: key, mean validation accuracy, rank, further columns.
 
         Args:
-            test: reveal the mean test accuracy too.
+            test: add the mean test accuracy.
 
         Raises:
             TableError: faulty test accuracies, if they are asked for.
         """
         import pandas
 
-        found: dict[str, Sequence[Any] | Numbers] = {
-            "key": self.keys,
-            "validation": self.mean_validation,
-            "rank": self.ranks,
-        }
+        frame = pandas.DataFrame(
+            {"key": self.keys, "validation": self.mean_validation, "rank": self.ranks}
+        )
         for name, column in self.columns.items():
-            found[name] = column if column.ndim == 1 else column.mean(1)
+            frame[name] = column if column.ndim == 1 else column.mean(1)
         if test:
-            found["test"] = self.mean_test
-        return pandas.DataFrame(found)
+            frame["test"] = self.mean_test
+        return frame
 
     def __repr__(self) -> str:
-        lasts = "s" if self.seeds > 1 else ""
+        plural = "s" if self.seeds > 1 else ""
         share = "" if self.complete else " (not all of its space)"
-        return f"Table {self.name!r}: {len(self):,} architectures{share}, {self.seeds} seed{lasts}"
+        return f"Table {self.name!r}: {len(self):,} architectures{share}, {self.seeds} seed{plural}"
 
 
 def _mean(values: Numbers) -> Numbers:

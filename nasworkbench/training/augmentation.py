@@ -29,10 +29,10 @@ class Augmentation:
         self.recipe, self.side, self.generator = recipe, side, generator
         # Cutout is a crop from a sheet of ones with a hole in its middle: wherever the crop lies,
         # the hole's centre is a pixel of it, each one equally likely.
-        hole = recipe.cutout
+        first = side - 1 - recipe.cutout // 2
+        hole = slice(max(first, 0), first + recipe.cutout)
         self.sheet = torch.ones(1, 2 * side - 1, 2 * side - 1)
-        start = max(side - 1 - hole // 2, 0)
-        self.sheet[:, start : side - 1 - hole // 2 + hole, start : side - 1 - hole // 2 + hole] = 0
+        self.sheet[:, hole, hole] = 0
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (n, channels, side, side), augmented; 0, the mean, fills what is empty."""
@@ -54,11 +54,10 @@ class Augmentation:
 
     def _crops(self, images: Tensor) -> Tensor:
         """A random square of the final size from each image."""
-        room = images.shape[-1] - self.side
-        places = torch.randint(room + 1, (len(images), 2), generator=self.generator).tolist()
-        return torch.stack(
-            [
-                functional.crop(image, top, left, self.side, self.side)
-                for image, (top, left) in zip(images, places, strict=True)
-            ]
-        )
+        positions = images.shape[-1] - self.side + 1
+        corners = torch.randint(positions, (len(images), 2), generator=self.generator).tolist()
+        crops = [
+            functional.crop(image, top, left, self.side, self.side)
+            for image, (top, left) in zip(images, corners, strict=True)
+        ]
+        return torch.stack(crops)

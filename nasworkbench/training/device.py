@@ -14,23 +14,20 @@ def find_device(device: str | torch.device) -> torch.device:
     """The device, if this machine has it.
 
     Raises:
-        SettingsError: no device of that name, or a GPU that is not there.
+        SettingsError: no device of that name, or a GPU that this machine does not have.
     """
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise SettingsError(f"unknown device {device!r}; use 'cpu', 'cuda' or 'cuda:0'") from None
-    if found.type == "cpu":
-        return found
-    if found.type != "cuda":
-        raise SettingsError(f"device {device!r} is not supported; use 'cpu', 'cuda' or 'cuda:0'")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if (found.index or 0) >= count:
+    known, gpus = None, torch.cuda.device_count()
+    with contextlib.suppress(RuntimeError, TypeError):
+        known = torch.device(device)
+    if known is not None and known.type == "cpu":
+        return known
+    if known is None or known.type != "cuda" or (known.index or 0) >= gpus:
         raise SettingsError(
-            f"device {str(device)!r} is not there: PyTorch sees {count} GPUs on this machine. "
-            "Use device='cpu', or install a PyTorch build for your GPU (see the README)"
+            f"device must be 'cpu' or one of the {gpus} GPUs that PyTorch sees on this machine "
+            f"('cuda', 'cuda:0', ...), got {device!r}. Use device='cpu', or install a PyTorch "
+            "build for your GPU (see the README)"
         )
-    return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
+    return torch.device("cuda", torch.cuda.current_device() if known.index is None else known.index)
 
 
 @contextlib.contextmanager

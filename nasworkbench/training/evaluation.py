@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Dataset, FileSplit, Split
+from .batches import Batches
 from .device import autocast, find_device
-from .feed import Feed
 
 
 def evaluate(
@@ -22,41 +22,41 @@ def evaluate(
     amp: bool = True,
     workers: int = 0,
 ) -> float:
-    """The part of the images, 0 to 1, whose class the network says right.
+    """The share of the images, 0 to 1, that the network classifies correctly.
 
     Args:
         network: ``forward(images)`` gives logits (n, classes) in evaluation mode. It is moved to
             the device, and left in the mode it was in.
-        split: what to judge on, for example ``dataset.test``.
+        split: the images, for example ``dataset.test``.
         dataset: gives the mean and deviation to normalise with.
         device: where to compute.
         batch_size: images at once; it changes only speed and memory.
         amp, workers: as in :class:`Recipe`.
 
     Raises:
-        SettingsError: a device that is not there.
+        SettingsError: a device that this machine does not have.
     """
     device = find_device(device)
-    feed = Feed(split, dataset.mean, dataset.std, device, workers)
-    correct, _ = count_correct(network.to(device), feed, batch_size, autocast(device, amp))
+    batches = Batches(split, dataset, device, workers)
+    correct, _ = count_correct(network.to(device), batches, batch_size, autocast(device, amp))
     return correct / len(split)
 
 
 def count_correct(
     network: nn.Module,
-    feed: Feed,
+    batches: Batches,
     batch_size: int,
     precision: contextlib.AbstractContextManager,
     before_batch: Callable[[], None] = lambda: None,
 ) -> tuple[int, bool]:
-    """How many classes the network says right, and whether all its logits were finite."""
+    """How many images the network classifies correctly, and whether all its logits were finite."""
     was_training = network.training
     network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=feed.device)
-    total = torch.zeros((), device=feed.device)  # becomes NaN or inf if any logit is
+    correct = torch.zeros((), dtype=torch.int64, device=batches.device)
+    total = torch.zeros((), device=batches.device)  # becomes NaN or inf if any logit is
     try:
         with torch.no_grad():
-            for images, labels in feed.batches(batch_size):
+            for images, labels in batches.of(batch_size):
                 before_batch()
                 with precision:
                     logits: Tensor = network(images)

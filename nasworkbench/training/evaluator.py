@@ -1,8 +1,8 @@
 """Evaluators: from a genotype to a reward.
 
-An evaluator is any callable that takes a genotype (and, if it has such a parameter, a ``seed`` and
-``should_stop``) and returns an :class:`Evaluation` or a number. :class:`TrainingEvaluator` builds
-the child network and trains it.
+An evaluator is any callable that takes a genotype (and, if it has such parameters, a ``seed``,
+``should_stop`` and ``on_step``) and returns an :class:`Evaluation` or a number.
+:class:`TrainingEvaluator` builds the child network and trains it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,13 @@ REWARDS: dict[str, Callable[[TrainingResult], float]] = {
     # NASNet (paper, A.3): the accuracy on the validation split after the last epoch
     "accuracy": lambda result: float(result.validation_accuracy or 0.0),
     # NAS 2017: the best accuracy of the last five epochs, cubed
-    "cubed": lambda result: (
-        max(
-            epoch["validation_accuracy"]
-            for epoch in result.history[-5:]
-            if epoch.get("validation_accuracy") is not None
-        )
-        ** 3
-    ),
+    "cubed": lambda result: max(e["validation_accuracy"] or 0.0 for e in result.history[-5:]) ** 3,
 }
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator found out about one genotype."""
+    """What an evaluator measured of one genotype."""
 
     reward: float | None
     status: str = "ok"  #: one of :data:`STATUSES`
@@ -71,7 +64,7 @@ class TrainingEvaluator:
         network: further arguments of :class:`CellNetwork`, e.g. ``dropout``.
 
     Raises:
-        SettingsError: an unknown reward, or a device that is not there.
+        SettingsError: an unknown reward, or a device that this machine does not have.
     """
 
     def __init__(
@@ -103,9 +96,16 @@ class TrainingEvaluator:
         )
 
     def train(
-        self, genotype: Genotype, seed: int = 0, should_stop: Callable[[], bool] | None = None
+        self,
+        genotype: Genotype,
+        seed: int = 0,
+        should_stop: Callable[[], bool] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
     ) -> tuple[CellNetwork, TrainingResult]:
-        """A trained child network and what its training measured; global random state is kept."""
+        """A trained child network and what its training measured; global random state is kept.
+
+        ``should_stop`` and ``on_step`` are those of :func:`nasworkbench.training.train`.
+        """
         with seeded(torch.device("cpu"), seed):
             network = self.build(genotype)
         result = train(
@@ -115,13 +115,18 @@ class TrainingEvaluator:
             seed=seed,
             device=self.device,
             should_stop=should_stop,
+            on_step=on_step,
         )
         return network, result
 
     def __call__(
-        self, genotype: Genotype, seed: int = 0, should_stop: Callable[[], bool] | None = None
+        self,
+        genotype: Genotype,
+        seed: int = 0,
+        should_stop: Callable[[], bool] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
-        network, result = self.train(genotype, seed, should_stop)
+        network, result = self.train(genotype, seed, should_stop, on_step)
         return Evaluation(
             reward=REWARDS[self.reward](result) if result.status == "ok" else None,
             status=result.status,
@@ -132,9 +137,9 @@ class TrainingEvaluator:
         )
 
     def measure(self, genotype: Genotype, seed: int = 0) -> dict[str, Any]:
-        """Train the genotype's network and report all there is to know, the test accuracy included.
+        """Train the genotype's network and report everything, the test accuracy included.
 
-        For the final judgement and for tables, never for a search.
+        For the comparison of a search's best cells and for tables, never for a search.
 
         Returns:
             A JSON-ready dict: ``status``, ``cause``, ``validation`` and ``test`` (accuracies from 0
@@ -155,9 +160,9 @@ class TrainingEvaluator:
 
     def with_recipe(self, recipe: Recipe) -> TrainingEvaluator:
         """The same evaluator with another recipe."""
-        found = copy.copy(self)
-        found.recipe = recipe
-        return found
+        other = copy.copy(self)
+        other.recipe = recipe
+        return other
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -172,41 +177,48 @@ class TrainingEvaluator:
 
 
 class Task:
-    """What an executor runs: the evaluator, called as it wants to be called."""
+    """What an executor runs: the evaluator, called with what its signature has.
+
+    Args:
+        evaluator: see this module's first lines.
+        should_stop, on_step: passed on, if the evaluator has such parameters.
+    """
 
     def __init__(
         self,
         evaluator: Callable[..., Evaluation | float],
         should_stop: Callable[[], bool] | None = None,
+        on_step: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.evaluator, self.should_stop = evaluator, should_stop
+        self.evaluator = evaluator
+        self.callbacks = {"should_stop": should_stop, "on_step": on_step}
 
     def __call__(self, genotype: Any, seed: int) -> Evaluation:
-        offers = {"seed": seed, "should_stop": self.should_stop}
-        wanted = inspect.signature(self.evaluator).parameters
-        found = self.evaluator(genotype, **{k: v for k, v in offers.items() if k in wanted})
-        return _checked(found if isinstance(found, Evaluation) else Evaluation(float(found)))
+        offered = {"seed": seed, **self.callbacks}
+        parameters = inspect.signature(self.evaluator).parameters
+        result = self.evaluator(genotype, **{k: v for k, v in offered.items() if k in parameters})
+        return _checked(result if isinstance(result, Evaluation) else Evaluation(float(result)))
 
 
-def _checked(found: Evaluation) -> Evaluation:
+def _checked(evaluation: Evaluation) -> Evaluation:
     """The evaluation in plain numbers, such as the store can hold (tensors become numbers).
 
     Raises:
-        TypeError, ValueError: it holds something else; the trial's cause will say so.
+        SettingsError, TypeError, ValueError: it holds something else; the trial's cause says so.
     """
-    if found.status not in STATUSES:
-        raise ValueError(f"the status is {found.status!r}; it must be one of {', '.join(STATUSES)}")
+    status, cause = choice("status", evaluation.status, STATUSES), evaluation.cause
     try:
-        json.dumps(found.curves)
+        json.dumps(evaluation.curves)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the curves must be ready for JSON: {error}") from None
-    reward = None if found.reward is None else float(found.reward)
-    if found.status == "ok" and (reward is None or not math.isfinite(reward)):
+    reward = None if evaluation.reward is None else float(evaluation.reward)
+    if status == "ok" and (reward is None or not math.isfinite(reward)):
         cause = f"the evaluator returned the reward {reward!r}, not a finite number"
-        return replace(found, reward=None, status="diverged", cause=cause)
+        reward, status = None, "diverged"
     return replace(
-        found,
+        evaluation,
         reward=reward,
-        cause=None if found.cause is None else str(found.cause),
-        parameters=None if found.parameters is None else int(found.parameters),
+        status=status,
+        cause=None if cause is None else str(cause),
+        parameters=None if evaluation.parameters is None else int(evaluation.parameters),
     )

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ..checks import whole
 from ..data import Dataset
-from ..errors import SettingsError
+from .batches import Batches
 from .device import autocast, find_device, seeded
 from .evaluation import count_correct
-from .feed import Feed
 from .optimisation import (
     drop_path_setter,
     make_average,
@@ -25,8 +25,8 @@ from .optimisation import (
 )
 from .recipe import Recipe
 
-#: Steps from one look at the loss to the next on a GPU, where each look makes the CPU wait for it.
-STEPS_BETWEEN_LOOKS = 50
+#: Steps from one check of the loss to the next on a GPU, where each check makes the CPU wait.
+STEPS_BETWEEN_CHECKS = 50
 
 #: Validation takes this many training batches at once: it need not keep what backward would read.
 VALIDATION_BATCHES = 4
@@ -67,15 +67,16 @@ def train(
     device: str | torch.device = "cpu",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> TrainingResult:
-    """Train a network in place on ``dataset.train``; judge it on ``dataset.validation``.
+    """Train a network in place on ``dataset.train``; measure it on ``dataset.validation``.
 
     The test data are never touched. The same seed, on a CPU with the same number of threads, gives
     the same result; the global random state is left as it was.
 
-    Beware of short trainings: batch norm evaluates with running statistics, and with fewer than
-    about 40 steps those have not arrived yet. The accuracy then judges them, not the cell. A
-    recipe with ``bn_momentum=0.3`` (PyTorch's default is 0.1) lets them follow quickly enough.
+    Beware of short trainings: batch norm evaluates with running statistics, and fewer than about 40
+    steps are too few for them to converge. The accuracy then measures them, not the cell. A recipe
+    with ``bn_momentum=0.3`` (PyTorch's default is 0.1) lets them follow quickly enough.
 
     Args:
         network: any module. ``forward(images)`` gives logits (n, classes), or in training mode
@@ -88,28 +89,17 @@ def train(
         device: "cpu", "cuda", "cuda:1".
         on_epoch: called with each entry of the history.
         should_stop: asked before every batch; true ends the run as "stopped".
+        on_step: called after every step of the optimiser with ``(step, steps)``: how many steps
+            have been made and how many the whole run has. For progress displays.
 
     Raises:
-        SettingsError: a device that is not there, drop path for a network without it, or a seed
-            out of range. Trouble in training itself is no error: see the result's status.
+        SettingsError: a device that this machine does not have, drop path for a network without
+            it, or a seed out of range. Trouble in training itself is not an error: see the
+            result's status.
     """
-    device = find_device(device)
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingsError(f"seed is a whole number from 0, got {seed!r}")
-    with seeded(device, seed):
-        return _train(network, dataset, recipe, seed, device, on_epoch, should_stop)
-
-
-def _train(
-    network: nn.Module,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    device: torch.device,
-    on_epoch: Callable[[dict[str, Any]], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> TrainingResult:
     started = time.monotonic()
+    device = find_device(device)
+    seed = whole("seed", seed, 0)
     network.to(device)
     set_drop_path = drop_path_setter(network, recipe)
     set_bn_momentum(network, recipe.bn_momentum)
@@ -120,13 +110,14 @@ def _train(
 
     generator = torch.Generator().manual_seed(seed)  # of the shuffling and the augmentation
     augment = _augmentation(recipe, dataset.image_size, generator)
-    feed = Feed(dataset.train, dataset.mean, dataset.std, device, recipe.workers)
-    judges = Feed(dataset.validation, dataset.mean, dataset.std, device, recipe.workers)
-    steps_per_epoch = math.ceil(len(dataset.train) / recipe.batch_size)
-    all_steps = steps_per_epoch * recipe.epochs
-    look_every = 1 if device.type == "cpu" else STEPS_BETWEEN_LOOKS
+    training_batches = Batches(dataset.train, dataset, device, recipe.workers)
+    validation_batches = Batches(dataset.validation, dataset, device, recipe.workers)
+    images_per_epoch = len(dataset.train)
+    steps_per_epoch = math.ceil(images_per_epoch / recipe.batch_size)
+    steps = steps_per_epoch * recipe.epochs
+    check_every = 1 if device.type == "cpu" else STEPS_BETWEEN_CHECKS
 
-    def go_on() -> None:
+    def check_limits() -> None:
         if should_stop is not None and should_stop():
             raise _Stopped("stopped", "stopped on request")
         if recipe.time_limit is not None and time.monotonic() - started > recipe.time_limit:
@@ -136,15 +127,15 @@ def _train(
         network.train()
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        order = torch.randperm(len(dataset.train), generator=generator)
+        order = torch.randperm(images_per_epoch, generator=generator)
         step = epoch * steps_per_epoch
-        for images, labels in feed.batches(recipe.batch_size, order):
-            go_on()
-            learning_rate = recipe.learning_rate_at(step / all_steps)
+        for images, labels in training_batches.of(recipe.batch_size, order):
+            check_limits()
+            learning_rate = recipe.learning_rate_at(step / steps)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate
             if set_drop_path is not None:
-                set_drop_path(step / all_steps)
+                set_drop_path(step / steps)
             if augment is not None:
                 images = augment(images)
             with precision:
@@ -158,25 +149,30 @@ def _train(
             if average is not None:
                 average.update_parameters(network)
             step += 1
-            # A loss that is not finite stays in the sum, so a look now and then is enough.
             loss_sum += loss.detach() * len(labels)
             correct += (logits.detach().argmax(1) == labels).sum()
-            if step % look_every == 0:
-                _check_finite(loss_sum, epoch)
-        _check_finite(loss_sum, epoch)
-        count = len(dataset.train)
+            if on_step is not None:
+                on_step(step, steps)
+            # A loss that is not finite stays in the sum, so that few checks are enough.
+            check = step % check_every == 0 or step % steps_per_epoch == 0
+            if check and not math.isfinite(loss_sum.item()):
+                cause = f"the loss was {loss_sum.item():g} in epoch {epoch + 1}"
+                advice = "a smaller learning rate or clip_norm may help"
+                raise _Stopped("diverged", f"{cause}; {advice}")
         return {
             "epoch": epoch + 1,
-            "loss": loss_sum.item() / count,
-            "train_accuracy": correct.item() / count,
+            "loss": loss_sum.item() / images_per_epoch,
+            "train_accuracy": correct.item() / images_per_epoch,
             "validation_accuracy": None,
             "learning_rate": learning_rate,
         }
 
     def validate(epoch: int) -> float:
-        judged = network if average is None else average
+        validated = network if average is None else average
         batch_size = VALIDATION_BATCHES * recipe.batch_size
-        correct, finite = count_correct(judged, judges, batch_size, precision, go_on)
+        correct, finite = count_correct(
+            validated, validation_batches, batch_size, precision, check_limits
+        )
         if not finite:
             raise _Stopped("diverged", f"the logits were not finite after epoch {epoch + 1}")
         return correct / len(dataset.validation)
@@ -184,37 +180,29 @@ def _train(
     history: list[dict[str, Any]] = []
     status, cause = "ok", None
     try:
-        for epoch in range(recipe.epochs):
-            epoch_started = time.monotonic()
-            record = train_epoch(epoch)
-            if (epoch + 1) % recipe.evaluate_every == 0 or epoch + 1 == recipe.epochs:
-                record["validation_accuracy"] = validate(epoch)
-            record["seconds"] = time.monotonic() - epoch_started
-            history.append(record)
-            if on_epoch is not None:
-                on_epoch(record)
+        with seeded(device, seed):
+            for epoch in range(recipe.epochs):
+                epoch_started = time.monotonic()
+                record = train_epoch(epoch)
+                if (epoch + 1) % recipe.evaluate_every == 0 or epoch + 1 == recipe.epochs:
+                    record["validation_accuracy"] = validate(epoch)
+                record["seconds"] = time.monotonic() - epoch_started
+                history.append(record)
+                if on_epoch is not None:
+                    on_epoch(record)
         if average is not None:
             network.load_state_dict(average.module.state_dict())
     except _Stopped as stop:
         status, cause = stop.args
-    judgements = [r["validation_accuracy"] for r in history if r["validation_accuracy"] is not None]
+    accuracies = [r["validation_accuracy"] for r in history if r["validation_accuracy"] is not None]
     return TrainingResult(
         status=status,
         cause=cause,
         history=tuple(history),
-        validation_accuracy=judgements[-1] if status == "ok" else None,
-        best_validation_accuracy=max(judgements, default=None),
+        validation_accuracy=accuracies[-1] if status == "ok" else None,
+        best_validation_accuracy=max(accuracies, default=None),
         seconds=time.monotonic() - started,
     )
-
-
-def _check_finite(loss_sum: Tensor, epoch: int) -> None:
-    if not math.isfinite(loss_sum.item()):
-        raise _Stopped(
-            "diverged",
-            f"the loss was {loss_sum.item():g} in epoch {epoch + 1}; a smaller learning rate or "
-            "clip_norm may help",
-        )
 
 
 def _augmentation(recipe: Recipe, side: int, generator: torch.Generator) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
+from ..checks import choice, flag, number, optional, whole
 from ..errors import SettingsError
 
 SCHEDULES = ("cosine", "constant")
@@ -79,16 +81,14 @@ class Recipe:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        for field, (allowed, fits) in _ALLOWED.items():
-            value = getattr(self, field)
-            if not fits(value):
-                raise SettingsError(f"recipe: {field} must be {allowed}, got {value!r}")
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(f"recipe: {name}", getattr(self, name)))
         if self.nesterov and self.momentum == 0:
             raise SettingsError("recipe: nesterov needs a momentum above 0, got momentum=0")
         if self.final_learning_rate > self.learning_rate:
             raise SettingsError(
-                f"recipe: final_learning_rate={self.final_learning_rate} must not be above "
-                f"learning_rate={self.learning_rate}"
+                f"recipe: final_learning_rate must be at most learning_rate={self.learning_rate}, "
+                f"got {self.final_learning_rate}"
             )
 
     @classmethod
@@ -97,14 +97,7 @@ class Recipe:
         batch norm that follows them (see ``train``). All numbers are this project's choice: the
         main job then fits into five minutes on two slow cores, and one pass ranks cells alike for
         two seeds (correlation 0.9)."""
-        return cls(
-            epochs=epochs,
-            batch_size=64,
-            learning_rate=0.1,
-            weight_decay=5e-4,
-            bn_momentum=0.3,
-            clip_norm=None,
-        )
+        return cls(epochs, batch_size=64, learning_rate=0.1, bn_momentum=0.3, clip_norm=None)
 
     @classmethod
     def paper_search(cls) -> Recipe:
@@ -117,24 +110,18 @@ class Recipe:
 
     @classmethod
     def paper_final(cls) -> Recipe:
-        """How the best cells are trained at last, on CIFAR-10.
+        """How the best cells of a search are trained again, on CIFAR-10.
 
         From the paper: cosine, momentum 0.9, L2, ScheduledDropPath, auxiliary head,
         enlarge-and-crop, flip. From slim: 600 epochs (its 937,500 steps of batch 32 on all 50,000
         images), learning rate 0.025, L2 of 5e-4, clip 5, and drop path of 0.6 with slim's schedule,
         which is in depth too. The hole of 16 pixels is AdaNet's: the paper gives no size.
         """
-        return cls(
-            epochs=600,
-            drop_path_keep=0.6,
-            drop_path_in_depth=True,
-            crop="upsample",
-            flip=True,
-            cutout=16,
-        )
+        search = cls.paper_search()
+        return replace(search, epochs=600, drop_path_keep=0.6, drop_path_in_depth=True, cutout=16)
 
     def learning_rate_at(self, progress: float) -> float:
-        """The learning rate when this part of all steps (0 to 1) is done."""
+        """The learning rate when this share of all steps (0 to 1) is done."""
         if self.schedule == "constant":
             return self.learning_rate
         span = self.learning_rate - self.final_learning_rate
@@ -145,61 +132,31 @@ class Recipe:
         return asdict(self)
 
 
-def _number(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> Any:
-    """What is allowed, in words and as a test: a finite number from ``low`` to ``high``.
+_POSITIVE = partial(number, least=0, above=True)
+_FROM_ZERO = partial(number, least=0)
+_SHARE = partial(number, least=0, most=1, above=True)
 
-    ``above`` and ``below`` leave the bound itself out.
-    """
-    words = f"a number {'above' if above else 'from'} {low:g}"
-    if high < math.inf:
-        words += f" {'and below' if below else 'to'} {high:g}"
-
-    def fits(value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        over = value > low if above else value >= low
-        under = value < high if below else value <= high
-        return math.isfinite(value) and over and under
-
-    return words, fits
-
-
-def _whole(low: int) -> Any:
-    return f"a whole number from {low}", lambda value: type(value) is int and value >= low
-
-
-def _one_of(words: tuple[str, ...]) -> Any:
-    return f"one of {', '.join(map(repr, words))}", lambda value: value in words
-
-
-def _or_none(rule: tuple[str, Callable[[object], bool]]) -> Any:
-    words, fits = rule
-    return f"{words}, or None", lambda value: value is None or fits(value)
-
-
-_FLAG = ("True or False", lambda value: isinstance(value, bool))
-
-_ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "epochs": _whole(1),
-    "batch_size": _whole(1),
-    "learning_rate": _number(0, above=True),
-    "final_learning_rate": _number(0),
-    "schedule": _one_of(SCHEDULES),
-    "momentum": _number(0, 1, below=True),
-    "nesterov": _FLAG,
-    "weight_decay": _number(0),
-    "clip_norm": _or_none(_number(0, above=True)),
-    "label_smoothing": _number(0, 1, below=True),
-    "auxiliary_weight": _number(0),
-    "drop_path_keep": _number(0, 1, above=True),
-    "drop_path_in_depth": _FLAG,
-    "ema_decay": _or_none(_number(0, 1, above=True, below=True)),
-    "amp": _FLAG,
-    "bn_momentum": _or_none(_number(0, 1, above=True)),
-    "crop": _one_of(CROPS),
-    "flip": _FLAG,
-    "cutout": _whole(0),
-    "evaluate_every": _whole(1),
-    "time_limit": _or_none(_number(0, above=True)),
-    "workers": _whole(0),
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "epochs": whole,
+    "batch_size": whole,
+    "learning_rate": _POSITIVE,
+    "final_learning_rate": _FROM_ZERO,
+    "schedule": partial(choice, allowed=SCHEDULES),
+    "momentum": partial(number, least=0, most=1, below=True),
+    "nesterov": flag,
+    "weight_decay": _FROM_ZERO,
+    "clip_norm": partial(optional, _POSITIVE),
+    "label_smoothing": partial(number, least=0, most=1, below=True),
+    "auxiliary_weight": _FROM_ZERO,
+    "drop_path_keep": _SHARE,
+    "drop_path_in_depth": flag,
+    "ema_decay": partial(optional, partial(_SHARE, below=True)),
+    "amp": flag,
+    "bn_momentum": partial(optional, _SHARE),
+    "crop": partial(choice, allowed=CROPS),
+    "flip": flag,
+    "cutout": partial(whole, least=0),
+    "evaluate_every": whole,
+    "time_limit": partial(optional, _POSITIVE),
+    "workers": partial(whole, least=0),
 }

@@ -57,7 +57,7 @@ CONTROLLERS: dict[str, Any] = {
     "TPE (optuna)": TPE,
 }
 LONG = {name: CONTROLLERS[name] for name in (STRINGS, "REINFORCE (paper)", "PPO (paper)")}
-JUDGED = ("tuned PPO", "tuned REINFORCE", "PPO (paper)", "REINFORCE (paper)")
+COMPARED = ("tuned PPO", "tuned REINFORCE", "PPO (paper)", "REINFORCE (paper)")
 ENTROPIES = (0.0, 0.01, 0.03, 0.1, 0.3)
 
 
@@ -79,11 +79,11 @@ class Study:
 
     def run(self, part: str, table: str, controllers: dict[str, Any], **limits: int) -> Comparison:
         start = time.monotonic()
-        judge = evaluator(table)
+        table_evaluator = evaluator(table)
         found = compare(
             controllers,
-            judge.table.space,
-            judge,
+            table_evaluator.table.space,
+            table_evaluator,
             seeds=self.seeds,
             directory=self.folder / part / table,
             workers=self.workers,
@@ -195,15 +195,15 @@ def standing(
 ) -> str:
     """Better, worse or not distinguishable (=), table by table and rival by rival."""
     rows = []
-    for name, point, table in itertools.product(JUDGED, at, comparisons):
+    for name, point, table in itertools.product(COMPARED, at, comparisons):
         row = {"controller": name, "after": point, "table": table}
         for rival in rivals:
             found = comparisons[table].verdict(name, rival, point, measure)
             sure = found.low > 0 or found.high < 0
-            judged = ("better" if found.difference < 0 else "**worse**") if sure else "="
+            outcome = ("better" if found.difference < 0 else "**worse**") if sure else "="
             difference = found.difference if measure == "rank" else 100 * found.difference
             form = "+.0f" if abs(difference) >= 20 else "+.1f" if measure == "rank" else "+.2f"
-            row[rival] = f"{judged} ({difference:{form}})"
+            row[rival] = f"{outcome} ({difference:{form}})"
         rows.append(row)
     return table_of(rows)
 
@@ -246,27 +246,27 @@ PREFACE = """# Who wins?
 *Made by `tests/benchmarks/who_wins.py`; do not edit.*
 
 Every controller searches tables of really trained networks, so that {seeds} searches of each take
-minutes. A search pays for every *different* architecture it evaluates, up to {budget}; a second
-look at a known one is free. What it would pick is the best by validation accuracy so far: its rank
+minutes. A search pays for every *different* architecture it evaluates, up to {budget}; evaluating
+a known one again is free. What it would pick is the best by validation accuracy so far: its rank
 in the whole table says how good the search was, its test regret (the table's best test accuracy
 minus that of the pick) how much of that survives on new data.
 
-Random search is the baseline, and there are two: uniform over token *strings*, as in the papers,
-and uniform over *classes*, the really different architectures. The second is the stronger one
-where the best architectures have few strings. The seeds of all controllers are paired; intervals
-are 95 % bootstrap intervals over the seeds. A pair whose interval holds zero is *not
+Random search is the baseline, and there are two: uniform over token sequences ("strings" below), as
+in the papers, and uniform over unique architectures ("classes"). The second is the stronger one
+where the best architectures have few token sequences. The seeds of all controllers are paired;
+intervals are 95 % bootstrap intervals over the seeds. A pair whose interval holds zero is *not
 distinguishable*, whatever its means are. With many pairs some intervals exclude zero by luck: one
 in twenty where there is no difference.
 
 "Tuned" settings were chosen on {tuned_on}, which are not
 reported here: learning rate 0.01 (the paper: 0.00035), entropy weight 0.03 (0.00001), an update
-every 5 architectures (20), whitened advantages, and no architecture proposed twice (`fresh`).
+every 5 architectures (20), whitened advantages, and no architecture proposed twice (`no_repeats`).
 Evolution was tuned on the same two tables (population 50, sample 10; the paper: 100, 25), TPE was
-not tuned. Before that, when it was still open which settings to vary, early trials looked at
-graph-arxiv too: take its row with that grain of salt.
+not tuned. Before that, when it was still open which settings to vary, early trials used graph-arxiv
+too: read its rows with that in mind.
 
 With the same seed, evolution's first proposals (as many as its population) are those of random
-search over strings: up to there the two are one.
+search over token sequences: until then the two are the same search.
 """
 
 SHORT = """## In short
@@ -278,11 +278,12 @@ where the 95 % interval of the difference excludes zero, *=* where the two are n
 BEGINNING = """## From how many samples on do the papers' settings beat random search?
 
 {samples:,} samples, as many as NASNet's search had, known architectures counted again, as they were
-there; random search is uniform over strings. "Proposals" are judged by the mean reward of the last
-200 samples: named is the first of thirteen points from which on the controller is better at every
-later one, its paired interval excluding zero. "Finds" are judged by the rank of the best so far:
-named are the points at which it is better, or worse. These tables are small: after so many samples
-random search has seen much of them, while a policy that has converged sees nothing new.
+there; random search is uniform over token sequences. "Proposals" are compared by the mean reward of
+the last 200 samples: the table names the first of thirteen points from which on the controller is
+better at every later one, its paired interval excluding zero. "Finds" are compared by the rank of
+the best so far: the table names the points at which it is better, or worse. These tables are small:
+after so many samples random search has seen much of them, while a policy that has converged sees
+nothing new.
 """
 
 ENTROPY = """## What the entropy weight trades
@@ -317,7 +318,7 @@ def write(study: Study, page: Path) -> None:
     parts.append(table_of({"name": n, "what": described(n)} for n in CONTROLLERS) + "\n")
     rivals = [
         (name, rival)
-        for name in JUDGED
+        for name in COMPARED
         for rival in (STRINGS, CLASSES, "evolution (paper)", "tuned evolution", "TPE (optuna)")
         if not (rival.startswith(("evolution", "tuned evolution", "TPE")) and "tuned" not in name)
     ]

@@ -148,7 +148,7 @@ class Lab:
 def _lab(tmp_path_factory):
     if CHROMIUM is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     folder = tmp_path_factory.mktemp("lab")
     with (
@@ -160,6 +160,7 @@ def _lab(tmp_path_factory):
             profile, headless=True, executable_path=CHROMIUM, args=FLAGS
         )
         context.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
         yield Lab(address, token, folder, context)
         context.close()
 

@@ -97,24 +97,25 @@ def _draw_updates(state: DashboardState, axes: Any) -> None:
 
 def operations(state: DashboardState) -> str:
     """The operations that were proposed most often of late."""
-    rows = _operation_rows(state)
+    window = _window(state)
+    late = state.run.trials.tail(window + state.done % window)  # the picture's last column
+    rows = plots.operation_rows(late, state.search.space, window).nlargest(3, "frequency")
     if rows.empty:
         return ""
-    last = rows[rows["first"] == rows["first"].max()].nlargest(3, "frequency")
-    pairs = zip(last["choice"], last["frequency"], strict=True)
+    pairs = zip(rows["choice"], rows["frequency"], strict=True)
     shares = [f"{choice} ({100 * share:.0f} %)" for choice, share in pairs]
     return f"All cells together. Most frequent of late: {escaped(', '.join(shares))}."
 
 
 def operations_picture(state: DashboardState) -> bytes:
     made, ax = plots.figure()
-    plots.draw_operations(_operation_rows(state), ax)
+    rows = plots.operation_rows(state.run.trials, state.search.space, _window(state))
+    plots.draw_operations(rows, ax)
     return plots.png(made, DPI)
 
 
-def _operation_rows(state: DashboardState) -> Any:
-    window = max(10, -(-state.done // WINDOWS))
-    return plots.operation_rows(state.run.trials, state.search.space, window)
+def _window(state: DashboardState) -> int:
+    return max(10, -(-state.done // WINDOWS))
 
 
 def best_cell(state: DashboardState) -> str:

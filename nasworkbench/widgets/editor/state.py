@@ -15,10 +15,10 @@ import numpy
 from ... import zoo
 from ...checks import is_whole
 from ...controllers.evolution import mutate
+from ...dialects.detect import detect
 from ...errors import GenotypeError, SpaceError, WorkbenchError, listed
 from ...genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
 from ...spaces import CellSpace
-from ..pasting import read_any
 
 ROLES = ("normal", "reduction")
 
@@ -157,7 +157,7 @@ class EditorState:
             WorkbenchError: the text is of no known form (says why not, for each), or of several
                 that disagree.
         """
-        form, genotype = read_any(text, form or None)
+        form, genotype = detect(text, form or None)
         self.load(genotype)
         return f"read as {form}"
 
@@ -254,8 +254,8 @@ class EditorState:
         if self.space is not None:
             self.load(self.space.sample(self.generator))
         else:
-            cells = [self._space_of(role).sample(self.generator).normal for role in ROLES]
-            self.load(Genotype(*cells))
+            normal, reduction = (self._space_of(r).sample(self.generator).normal for r in ROLES)
+            self.load(Genotype(normal, reduction))
         return "two random cells"
 
     def mutate(self) -> str:

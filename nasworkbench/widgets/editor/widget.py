@@ -18,6 +18,7 @@ import traitlets
 
 from ... import dialects, zoo
 from ...checks import choice, whole
+from ...dialects.detect import READERS
 from ...drawing import Drawing, draw
 from ...drawing.dot import THEMES
 from ...errors import TableError, WorkbenchError, listed
@@ -25,7 +26,6 @@ from ...genotype import Genotype
 from ...spaces import CellSpace
 from ...tables import Table
 from ..common import AnsweringWidget, StandIn, front_end
-from ..pasting import READERS
 from .diagram import diagram
 from .form import EditorForm
 from .state import EDITS, EditorState

@@ -16,7 +16,6 @@ from itertools import groupby
 import matplotlib
 import numpy
 
-from ...plots.decisions import option_names
 from ...plots.style import FAINT, INK
 from ...spaces.base import Decision
 from ..common import escaped
@@ -46,7 +45,7 @@ class HeatMap:
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
         self.decisions = tuple(decisions)
-        self.options = [option_names(decision) for decision in self.decisions]
+        self.options = [decision.labels for decision in self.decisions]
         blocks = [
             list(group)
             for _, group in groupby(

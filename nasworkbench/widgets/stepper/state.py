@@ -155,7 +155,7 @@ class StepperState:
             SpaceError: not a choice of this decision; nothing is changed.
         """
         labels = self.decision.labels
-        token = labels.index(choice) if choice in labels else choice
+        token: Any = labels.index(choice) if choice in labels else choice
         if not is_whole(token, 0, len(labels) - 1):
             raise SpaceError(
                 f"{self.decision.name}: {choice!r} is not one of its choices, which are "

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from ..data import FileSplit, Split
+from ..data import Dataset, FileSplit, Split
 from ..data.splits import shares
 
 #: Splits up to this size as floats are normalised once and for all; larger ones batch by batch.
 NORMALISED_AT_ONCE = 64 * 2**20
 
 
-class Feed:
+class Batches:
     """Normalised batches of one split, on one device.
 
     Args:
         split: images in memory (taken to the device once) or in files (read batch by batch).
-        mean, std: of each channel, for pixels in 0..1.
+        dataset: gives the mean and deviation to normalise with.
         device: where the batches are wanted.
         workers: processes that read ahead, for files.
     """
 
     def __init__(
-        self,
-        split: Split | FileSplit,
-        mean: Sequence[float],
-        std: Sequence[float],
-        device: torch.device,
-        workers: int = 0,
+        self, split: Split | FileSplit, dataset: Dataset, device: torch.device, workers: int = 0
     ) -> None:
         self.split, self.device, self.workers = split, device, workers
         # (pixel / 255 - mean) / std = pixel · scale + shift
-        deviation = torch.tensor(std).view(-1, 1, 1)
-        self.scale = (1 / (255 * deviation)).to(device)
-        self.shift = (-torch.tensor(mean).view(-1, 1, 1) / deviation).to(device)
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (dataset.mean, dataset.std))
+        self.scale, self.shift = (1 / (255 * std)).to(device), (-mean / std).to(device)
         if isinstance(split, Split):
             self.images, self.labels = split.images.to(device), split.labels.to(device)
             if 4 * split.images.numel() <= NORMALISED_AT_ONCE:
                 self.images = self._normalised(self.images)
 
-    def batches(
-        self, batch_size: int, order: Tensor | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield float images (n, channels, side, side) and labels (n,), in this order.
+    def of(self, batch_size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield float images (n, channels, side, side) and labels (n,), n ≤ ``batch_size``.
 
-        Indexing tensors that lie ready is twice as fast for tiny networks as a DataLoader.
+        In this order, or as stored; see :func:`nasworkbench.data.splits.shares`. (Indexing tensors
+        that are in memory is twice as fast for tiny networks as a DataLoader.)
         """
         if isinstance(self.split, FileSplit):
             for images, labels in self.split.batches(batch_size, order, self.workers):

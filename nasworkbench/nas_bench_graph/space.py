@@ -5,8 +5,8 @@ node applies one operation to *one* earlier node or to the input (0), so the gra
 grows out of the input, and the output joins its leaves. Nine wirings are all the trees of four
 nodes.
 
-Many strings are the same network. Two things make them so; the classes are those of the authors'
-code (``architecture.py`` of the PyPI package ``nas-bench-graph``, version 1.4.0):
+Many token sequences are the same network. Two things make them so; which are the same is as in the
+authors' code (``architecture.py`` of the PyPI package ``nas-bench-graph``, version 1.4.0):
 
 *The order of siblings.* Nodes that read the same node can change places with all that hangs on
 them.
@@ -29,16 +29,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
 from ..errors import GenotypeError, SpaceError, listed
-from .base import Decision, Space, Tokens
-from .cell_space import _index, _names
+from ..genotype import FORMATS, Drawable, fields_of
+from ..spaces.base import Decision, Space, Tokens, checked_names
 
-NODES = 4
+NODES = (1, 2, 3, 4)
 SKIP = "skip"
 
 #: The paper's operations, in the order and with the names of the authors' code: graph attention
@@ -51,23 +51,14 @@ PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", SKIP)
 Wiring = tuple[int, ...]
 
 #: Which node each node reads, 0 is the input: one wiring of each tree, in the authors' order.
-WIRINGS: tuple[Wiring, ...] = (
-    (0, 0, 0, 0),
-    (0, 0, 0, 1),
-    (0, 0, 1, 1),
-    (0, 0, 1, 2),
-    (0, 0, 1, 3),
-    (0, 1, 1, 1),
-    (0, 1, 1, 2),
-    (0, 1, 2, 2),
-    (0, 1, 2, 3),
-)
+WIRING_NAMES = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")
+WIRINGS: tuple[Wiring, ...] = tuple(tuple(map(int, name)) for name in WIRING_NAMES)
 
 FORMAT = "nasworkbench.graph/1"
 
 
 @dataclass(frozen=True)
-class GraphArchitecture:
+class GraphArchitecture(Drawable):
     """Four nodes, numbered from 1; each reads the input (0) or an earlier node.
 
     Args:
@@ -85,32 +76,30 @@ class GraphArchitecture:
     def __post_init__(self) -> None:
         for name in ("wiring", "operations"):
             values = getattr(self, name)
-            if not isinstance(values, Iterable) or isinstance(values, str):
-                raise GenotypeError(f"{name} must be a list of {NODES}, got {values!r}")
-            values = tuple(values)
-            if len(values) != NODES:
-                raise GenotypeError(f"{name} has one entry per node, {NODES}; got {list(values)}")
-            object.__setattr__(self, name, values)
-        for node, (read, operation) in enumerate(zip(self.wiring, self.operations, strict=True), 1):
+            if not isinstance(values, list | tuple) or len(values) != len(NODES):
+                raise GenotypeError(
+                    f"{name} must be a list of 4, an entry for each node, got {values!r:.80}"
+                )
+            object.__setattr__(self, name, tuple(values))
+        for node, read, operation in zip(NODES, self.wiring, self.operations, strict=True):
             if type(read) is not int or not 0 <= read < node:
                 raise GenotypeError(
-                    f"node {node}: reads {read!r}; it may read the input (0)"
-                    + (f" or a node before it, 1 to {node - 1}" if node > 1 else "")
+                    f"node {node}: reads {read!r:.80}; it may read 0 (the input) to {node - 1}"
                 )
             if operation not in GRAPH_OPERATIONS:
                 raise GenotypeError(
-                    f"node {node}: unknown operation {operation!r}; the operations are "
+                    f"node {node}: unknown operation {operation!r:.80}; the operations are "
                     f"{listed(GRAPH_OPERATIONS)}"
                 )
 
     @property
     def leaves(self) -> tuple[int, ...]:
         """The nodes that no node reads."""
-        return tuple(node for node in range(1, NODES + 1) if node not in self.wiring)
+        return tuple(node for node in NODES if node not in self.wiring)
 
     @cached_property
     def _sources(self) -> tuple[int, ...]:
-        """Of the input and of each node the nearest one before it that is no skip."""
+        """Of the input and of each node the nearest one before it that is not a skip."""
         sources = [0]
         for read in self.wiring:
             skips = read > 0 and self.operations[read - 1] == SKIP
@@ -120,9 +109,9 @@ class GraphArchitecture:
     @cached_property
     def idle(self) -> tuple[int, ...]:
         """The skips that do nothing: see the head of this module."""
-        skips = [node for node, name in enumerate(self.operations, 1) if name == SKIP]
+        skips = [node for node in NODES if self.operations[node - 1] == SKIP]
         passing = [node for node in skips if node in self.wiring]
-        readers = Counter(self._sources[n] for n in range(1, NODES + 1) if n not in passing)
+        readers = Counter(self._sources[n] for n in NODES if n not in passing)
         return tuple(
             node
             for node in skips
@@ -144,7 +133,7 @@ class GraphArchitecture:
         ``input(gat,gcn(fc,skip))``. Four skips are ``input``.
         """
         readers: dict[int, list[int]] = {}
-        for node in range(1, NODES + 1):
+        for node in NODES:
             if node not in self.idle:
                 readers.setdefault(self._sources[node], []).append(node)
 
@@ -157,52 +146,33 @@ class GraphArchitecture:
         return text(0)
 
     def to_json(self) -> str:
-        """One line of JSON that :meth:`from_json` reads back."""
+        """One line of JSON that :func:`nasworkbench.genotype.from_text` reads back."""
         wiring, operations = list(self.wiring), list(self.operations)
         return json.dumps({"format": FORMAT, "wiring": wiring, "operations": operations})
 
     @classmethod
-    def from_json(cls, text: str) -> GraphArchitecture:
-        """The architecture that :meth:`to_json` wrote.
+    def from_dict(cls, record: object) -> GraphArchitecture:
+        """The architecture that a parsed JSON text describes.
 
         Raises:
-            GenotypeError: not JSON, not such an architecture, or one that cannot exist.
+            GenotypeError: missing or unknown fields, or an architecture that cannot exist.
         """
-        try:
-            record = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
-        fields = ("format", "wiring", "operations")
-        if not isinstance(record, Mapping) or record.keys() != set(fields):
-            raise GenotypeError(
-                f"a graph architecture is a JSON object with the fields {listed(fields)}, got "
-                f"{str(record)[:60]!r}"
-            )
-        if record["format"] != FORMAT:
-            raise GenotypeError(f"'format' must be {FORMAT!r}, got {record['format']!r}")
-        return cls(record["wiring"], record["operations"])
+        fields = fields_of(record, "a graph architecture", {"format", "wiring", "operations"})
+        return cls(fields["wiring"], fields["operations"])
 
     def __str__(self) -> str:
-        names = ["input", *(f"node {node}" for node in range(1, NODES + 1))]
-        lines = [
-            f"  node {node} = {operation}({names[read]})"
-            for node, (read, operation) in enumerate(
-                zip(self.wiring, self.operations, strict=True), 1
-            )
-        ]
-        joined = ", ".join(names[node] for node in self.joined)
+        lines = [f"  {node}" for node in _nodes_in_words(self.wiring, self.operations)]
+        joined = ", ".join(f"node {node}" for node in self.joined)
         return "\n".join(["Graph architecture", *lines, f"  output = {joined}"])
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        from ..drawing import draw  # as a genotype, it shows itself as a picture
 
-        return draw(self)._repr_mimebundle_(include, exclude)
+FORMATS[FORMAT] = GraphArchitecture.from_dict
 
 
-class GraphSpace(Space):
+class GraphSpace(Space[GraphArchitecture]):
     """The search space of NAS-Bench-Graph: one of nine wirings, then an operation for each node.
 
-    With all nine operations 59,049 strings, 26,207 classes.
+    With all nine operations 59,049 token sequences, 26,207 unique architectures.
 
     Args:
         operations: a subset of :data:`GRAPH_OPERATIONS`, in any order;
@@ -213,21 +183,16 @@ class GraphSpace(Space):
     """
 
     def __init__(self, operations: Sequence[str] = GRAPH_OPERATIONS) -> None:
-        self.operations = _names("operations", operations, GRAPH_OPERATIONS)
+        self.operations = checked_names("operations", operations, GRAPH_OPERATIONS)
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
         """The wiring, an option for each of :data:`WIRINGS`, and the four operations."""
-        wirings = tuple("".join(map(str, wiring)) for wiring in WIRINGS)
-        return (
-            Decision("wiring", "network", 0, "wiring", wirings),
-            *(
-                Decision(
-                    f"node {node} operation", "network", node - 1, "operation", self.operations
-                )
-                for node in range(1, NODES + 1)
-            ),
-        )
+        nodes = [
+            Decision(f"node {node} operation", "network", node - 1, "operation", self.operations)
+            for node in NODES
+        ]
+        return (Decision("wiring", "network", 0, "wiring", WIRING_NAMES), *nodes)
 
     def decode(self, tokens: Sequence[int]) -> GraphArchitecture:
         wiring, *operations = self.check(tokens)
@@ -237,10 +202,16 @@ class GraphSpace(Space):
         if not isinstance(genotype, GraphArchitecture):
             raise SpaceError(f"this space holds graph architectures, got {genotype!r:.80}")
         wiring, order = _renumbered(genotype.wiring)
-        return wiring, *(
-            _index(self.operations, genotype.operations[node - 1], f"node {node}", "operation")
-            for node in order
-        )
+        operations = [genotype.operations[node - 1] for node in order]
+        pairs = zip(self.decisions[1:], operations, strict=True)
+        return wiring, *(decision.token(operation) for decision, operation in pairs)
+
+    def in_words(self, tokens: Sequence[int]) -> str:
+        """The nodes; those that are not yet decided as ``?``."""
+        wiring, *operations = tokens
+        names = [self.operations[token] for token in operations]
+        names += "?" * (len(NODES) - len(names))
+        return ", ".join(_nodes_in_words(WIRINGS[wiring], names))
 
     def settings(self) -> dict[str, Any]:
         """The arguments that build this space again, ready for JSON."""
@@ -249,16 +220,23 @@ class GraphSpace(Space):
     def __repr__(self) -> str:
         return (
             f"GraphSpace({len(self.operations)} operations): {len(self.decisions)} decisions, "
-            f"{self.size:,} strings"
+            f"{self.size:,} token sequences"
         )
+
+
+def _nodes_in_words(wiring: Wiring, operations: Sequence[str]) -> list[str]:
+    """``node 2 = gcn(node 1)`` for each node."""
+    names = ["input", *(f"node {node}" for node in NODES)]
+    nodes = zip(names[1:], operations, wiring, strict=True)
+    return [f"{name} = {operation}({names[read]})" for name, operation, read in nodes]
 
 
 @cache  # there are 24 wirings
 def _renumbered(wiring: Wiring) -> tuple[int, tuple[int, ...]]:
     """Which of :data:`WIRINGS` is the same tree, and its nodes by their old numbers."""
-    for order in itertools.permutations(range(1, NODES + 1)):
-        new = {0: 0} | {old: place for place, old in enumerate(order, 1)}
+    for order in itertools.permutations(NODES):
+        new = {0: 0} | {old: node for node, old in enumerate(order, 1)}
         same = tuple(new[wiring[old - 1]] for old in order)
         if same in WIRINGS:
             return WIRINGS.index(same), order
-    raise AssertionError(f"{wiring} is no tree")
+    raise AssertionError(f"{wiring} is not a tree")

@@ -2,7 +2,7 @@
 
 Qin et al., NeurIPS 2022. The files come with the PyPI package ``nas-bench-graph`` (Apache-2.0);
 none of its code is run. They are pickles, and a pickle can run anything: so a file must have the
-checksum that stands here, and is read by an unpickler that knows no more than numbers.
+checksum that is written here, and is read by an unpickler that knows no more than numbers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import importlib.util
 import io
 import pickle
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy
 
+from ..checks import choice
 from ..errors import TableError, WorkbenchError, listed
-from ..spaces import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, GraphSpace
-from .files import verified
-from .table import Numbers, Table
+from ..tables.files import verified
+from ..tables.table import Numbers, Table
+from .space import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, GraphSpace
 
 PACKAGE = "nas_bench_graph"
 VERSION = "1.4.0"
@@ -49,7 +51,7 @@ def load_graph_table(name: str) -> Table:
 
     One value an architecture and split, the mean of three trainings; parameters (a mean too, made
     whole) and latency as published. Every architecture of the space was trained, except the one
-    that is no network: four skips (9 strings, key ``input``).
+    that is not a network: four skips (9 token sequences, key ``input``).
 
     Args:
         name: out of :data:`GRAPH_TABLES`.
@@ -58,10 +60,7 @@ def load_graph_table(name: str) -> Table:
         TableError: an unknown name, a file that is missing or not the published one.
         WorkbenchError: the package is not installed.
     """
-    if not isinstance(name, str) or name not in GRAPH_TABLES:
-        raise TableError(
-            f"there is no table {name!r}; NAS-Bench-Graph's are {listed(GRAPH_TABLES)}"
-        )
+    choice("a table of NAS-Bench-Graph", name, GRAPH_TABLES, TableError)
     dataset = name.removeprefix("graph-")
     space = GraphSpace(PROTEINS_OPERATIONS if dataset == "proteins" else GRAPH_OPERATIONS)
     path = _folder() / "light" / f"{dataset}.bench"
@@ -73,7 +72,7 @@ def load_graph_table(name: str) -> Table:
         tokens=tokens,
         keys=tuple(space.decode(row).key for row in tokens.tolist()),
         validation=_column(records, "valid_perf")[:, None],
-        read_test=_TestReader(path, GRAPH_TABLES[name]),
+        read_test=partial(_test_values, path, GRAPH_TABLES[name]),
         columns={
             "parameters": numpy.rint(1e6 * _column(records, "para")).astype(numpy.int64),
             "latency": _column(records, "latency"),
@@ -84,24 +83,24 @@ def load_graph_table(name: str) -> Table:
             "version": VERSION,
             "licence": "Apache-2.0",
             "complete": True,
-            "except": "four skips (9 strings, key 'input') are no network and were not trained",
+            "except": "four skips (9 token sequences, key 'input') were not trained: no network",
         },
     )
 
 
 def _folder() -> Path:
-    """Where the package lies; it is not imported.
+    """Where the package is installed; it is not imported.
 
     Raises:
         WorkbenchError: it is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise WorkbenchError(
             f"the package '{PACKAGE}' is needed here and is not installed. "
             'Install it with: pip install "nasworkbench[graphs]"'
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 def read_records(path: str | Path, checksum: str | None = None) -> Records:
@@ -112,7 +111,7 @@ def read_records(path: str | Path, checksum: str | None = None) -> Records:
         checksum: its SHA-256, if known; another one is an error, and nothing is unpickled.
 
     Raises:
-        TableError: no such file, another checksum, or content that is no such table.
+        TableError: no such file, another checksum, or content that is not such a table.
     """
     whose = f"the one of nas-bench-graph {VERSION}"
     data = verified(Path(path), checksum, whose, REINSTALL)
@@ -121,8 +120,8 @@ def read_records(path: str | Path, checksum: str | None = None) -> Records:
         _check(records)
     except Exception as error:  # a damaged pickle can raise anything
         raise TableError(
-            f"{path} is damaged or no table of NAS-Bench-Graph ({type(error).__name__}: {error}). "
-            f"{REINSTALL}"
+            f"{path} is damaged or not a table of NAS-Bench-Graph "
+            f"({type(error).__name__}: {error}). {REINSTALL}"
         ) from None
     return records
 
@@ -152,7 +151,7 @@ class _Scalar:
 
     def __call__(self, dtype: object, data: object) -> float:
         if not isinstance(dtype, _DType) or not isinstance(data, bytes):
-            raise pickle.UnpicklingError("it holds a number that is no 64-bit float")
+            raise pickle.UnpicklingError("it holds a number that is not a 64-bit float")
         return struct.unpack("<d", data)[0]
 
 
@@ -176,13 +175,13 @@ class _NumbersOnly(pickle.Unpickler):
 
 def _check(records: object) -> None:
     if not isinstance(records, dict) or not records:
-        raise ValueError("it holds no dict of architectures")
+        raise ValueError("it does not hold a dict of architectures")
     for code, record in records.items():
         whole = type(code) is int and isinstance(record, dict) and tuple(record) == FIELDS
         if not whole or not all(type(value) is float for value in record.values()):
             raise ValueError(f"the entry {code!r:.40} does not hold the numbers {listed(FIELDS)}")
         if not 0 <= code < 90_000:
-            raise ValueError(f"{code} is no code of an architecture")
+            raise ValueError(f"{code} is not the code of an architecture")
 
 
 def _column(records: Records, name: str) -> Numbers:
@@ -203,17 +202,12 @@ def _tokens(codes: list[int], space: GraphSpace) -> Numbers:
     for token, operation in enumerate(space.operations):
         token_of[GRAPH_OPERATIONS.index(operation)] = token
     tokens = numpy.column_stack([digits[:, 0], token_of[digits[:, 1:]]])
-    strangers = numpy.flatnonzero((tokens < 0).any(1))
-    if len(strangers):
-        raise TableError(f"the code {codes[strangers[0]]} is no architecture of {space!r}")
+    unknown = numpy.flatnonzero((tokens < 0).any(1))
+    if len(unknown):
+        raise TableError(f"the code {codes[unknown[0]]} is not an architecture of {space!r}")
     return tokens
 
 
-class _TestReader:
-    """Reads the file again when it is called, for the test values; can be sent to a process."""
-
-    def __init__(self, path: Path, checksum: str) -> None:
-        self.path, self.checksum = path, checksum
-
-    def __call__(self) -> Numbers:
-        return _column(read_records(self.path, self.checksum), "perf")[:, None]
+def _test_values(path: Path, checksum: str) -> Numbers:
+    """(n, 1), read from the file only when somebody asks for them."""
+    return _column(read_records(path, checksum), "perf")[:, None]

@@ -1,0 +1,29 @@
+"""The tests that ``make quick`` leaves out because they take long, besides lessons and browser."""
+
+#: Tests that take more than three seconds on a quiet machine, by file; none named: all of it.
+SLOW: dict[str, set[str]] = {
+    "test_compare": {"test_two_workers_give_the_same_runs"},
+    "test_dashboard": {"test_failures_with_processes_are_shown"},
+    "test_executors": set(),
+    "test_job": set(),
+    "test_learning": set(),
+    "test_records": {"test_second_process_is_refused", "test_killed_in_the_middle_of_a_line"},
+    "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},
+    "test_search": {
+        "test_processes_hold_duplicates_back",
+        "test_processes_with_all_kinds_of_failure",
+    },
+    "test_search_kill": set(),
+    "test_search_thread": {
+        "test_activity_of_processes_names_the_worker_that_the_store_will_name",
+        "test_program_that_ends_stops_its_search",
+        "test_second_process_is_refused",
+    },
+    "test_search_training": {"test_search_never_touches_test_data"},
+    "test_table_building": {
+        "test_crashed_worker_then_complete",
+        "test_ctrl_c_and_kill_in_the_middle",
+    },
+    "test_table_cli": {"test_ctrl_c_ends_the_workers_and_keeps_what_is_done"},
+    "test_table_evaluator": {"test_killed_and_resumed_it_is_the_same_search"},
+}

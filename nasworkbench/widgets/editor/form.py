@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets
 
 from ...drawing import Drawing
 from ..common import Panel, button, drawn, escaped, row, say, style_sheet, table, text
 from .state import ROLES
-
-if TYPE_CHECKING:
-    from .widget import CellEditor
 
 _STYLE = {"description_width": "initial"}
 _WIDE = {"width": "max-content"}
@@ -30,7 +27,7 @@ class EditorForm(Panel):
         editor: the :class:`~nasworkbench.CellEditor` whose state it shows.
     """
 
-    def __init__(self, editor: CellEditor) -> None:
+    def __init__(self, editor: Any) -> None:
         self.editor = editor
         self._filling = False
         self.role = ipywidgets.ToggleButtons(

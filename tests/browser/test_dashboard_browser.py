@@ -27,7 +27,7 @@ print("ipykernel", ipykernel.__version__)
 """
 SHOW = "dashboard"
 STORED = """
-stopped = [trial.number for trial in search.store.trials("status = 'stopped'")]
+stopped = [t.number for t in search.store.unfinished() if t.status == "stopped"]
 print(search.running, stopped, sorted(search.trials().number), sep=";")
 """
 RESUMED = """
@@ -120,7 +120,7 @@ def test_start_pause_resume_stop_with_a_real_training(lab, executor):
     shown.button("Start").click()
     shown.expect("Running in the background")
     shown.wait_for(2)
-    shown.button("Start").click()
+    shown.button("Start").press("Enter")
     shown.expect("this search is running already")
     shown.button("Pause").click()
     shown.expect("Paused. Resume goes on.")
@@ -259,7 +259,7 @@ def test_the_keyboard_alone(lab):
     expect(root.get_by_role("tab", name="Rewards")).to_be_focused()
     expect(root.get_by_role("img")).to_be_visible()
     for name, words in (
-        ("Controller", "PPO "), ("Operations", "Both cells together"), ("Best cell", "genotype "),
+        ("Controller", "PPO "), ("Operations", "All cells together"), ("Best cell", "genotype "),
         ("Workers", "No worker"), ("Failures", "No trial has failed"),
     ):  # fmt: skip
         page.keyboard.press("ArrowRight")

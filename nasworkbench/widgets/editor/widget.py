@@ -214,11 +214,13 @@ class CellEditor(StandIn, AnsweringWidget):
 
     def _publish(self, said: str) -> None:
         """Show the state: the diagram at once, the numbers after it."""
-        self.view = self._view()
-        self._say(said)
-        self.numbers = self._numbers()
-        self._show_training()
-        self.genotype = self.state.genotype
+        try:
+            self.genotype = self.state.genotype  # what is seen can be read
+        finally:  # a user's observer may fail
+            self.view = self._view()
+            self._say(said)
+            self.numbers = self._numbers()
+            self._show_training()
 
     def _say(self, text: str, kind: str = "text") -> None:
         count = self.message.get("count", 0) + 1  # the same words twice are said twice

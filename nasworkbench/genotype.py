@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from .canonical import canonical_form
 from .checks import choice, whole
 from .errors import GenotypeError, listed
+from .files import write_atomically
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
 NASNET_OPERATIONS = (
@@ -103,14 +104,16 @@ class Block:
 
     def __post_init__(self) -> None:
         for side, state, operation in self.sides:
-            state = whole(f"{side} input: the hidden state", state, 0, error=GenotypeError)
-            object.__setattr__(self, side, state)
+            if type(state) is not int or state < 0:  # a space makes millions of blocks
+                state = whole(f"{side} input: the hidden state", state, 0, error=GenotypeError)
+                object.__setattr__(self, side, state)
             if operation not in OPERATIONS:
                 raise GenotypeError(
                     f"{side} input: unknown operation {operation!r:.80}; the operations are "
                     f"{listed(OPERATIONS)}"
                 )
-        choice("the combination", self.combine, COMBINATIONS, GenotypeError)
+        if self.combine not in COMBINATIONS:
+            choice("the combination", self.combine, COMBINATIONS, GenotypeError)
 
     @property
     def sides(self) -> tuple[tuple[str, int, str], tuple[str, int, str]]:
@@ -202,7 +205,7 @@ class Cell(Drawable):
         Blocks that do not reach the output are left out; the two sides of a block are sorted;
         independent blocks are put into an order that depends on the graph alone. Blocks that look
         alike stay apart: they have weights of their own. Where no block reaches the output (it
-        joins inputs only), one identity block stands in, since a cell has at least one.
+        joins inputs only), one identity block takes their place, since a cell has at least one.
         """
         rows, concat = canonical_form(self)
         return Cell(tuple(Block(*row) for row in rows), concat, self.inputs)
@@ -217,11 +220,7 @@ class Cell(Drawable):
 
     @classmethod
     def from_dict(cls, record: object) -> Cell:
-        """The cell that :meth:`to_dict` described.
-
-        Raises:
-            GenotypeError: a missing or unknown field, or a cell that cannot exist.
-        """
+        """The cell that :meth:`to_dict` described; a :class:`GenotypeError` if it cannot exist."""
         fields = fields_of(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
             raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
@@ -300,8 +299,7 @@ class Genotype(Drawable):
         """The genotype that :meth:`to_json` wrote.
 
         Raises:
-            GenotypeError: not JSON, not a genotype, or one that cannot exist; the message names
-                the cell, the block and the side.
+            GenotypeError: not JSON, or not a genotype that can exist; the message says where.
         """
         genotype = from_text(text)
         if not isinstance(genotype, cls):
@@ -310,11 +308,7 @@ class Genotype(Drawable):
 
     @classmethod
     def from_dict(cls, record: object) -> Genotype:
-        """The genotype that a parsed JSON text describes.
-
-        Raises:
-            GenotypeError: as :meth:`from_json`.
-        """
+        """The genotype of a parsed JSON text; raises as :meth:`from_json`."""
         fields = fields_of(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
         cells = {}
         for role in ("normal", "reduction"):
@@ -323,10 +317,13 @@ class Genotype(Drawable):
         return cls(**cells, name=fields.get("name"))
 
     def save(self, path: str | Path) -> Path:
-        """Write the genotype as a JSON file and return the path."""
-        path = Path(path)
-        path.write_text(json.dumps(json.loads(self.to_json()), indent=1) + "\n", encoding="utf-8")
-        return path
+        """Write the genotype as a JSON file and return the path.
+
+        Raises:
+            GenotypeError: it cannot be written there.
+        """
+        text = json.dumps(json.loads(self.to_json()), indent=1) + "\n"
+        return write_atomically(path, text.encode(), "the genotype", GenotypeError)
 
     @classmethod
     def load(cls, path: str | Path) -> Genotype:
@@ -347,8 +344,8 @@ class Genotype(Drawable):
         return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
 
 
-#: What makes an architecture of its parsed JSON, by the field ``format``. A package that brings
-#: another kind of architecture adds its own when it is imported.
+#: Readers of parsed JSON by its field ``format``; a package with another kind of architecture adds
+#: its own.
 FORMATS: dict[str, Callable[[dict[str, Any]], Architecture]] = {FORMAT: Genotype.from_dict}
 
 
@@ -362,13 +359,13 @@ def from_text(text: str) -> Architecture:
         record = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
-    found = record.get("format") if isinstance(record, dict) else None
-    if not isinstance(found, str) or found not in FORMATS:
+    form = record.get("format") if isinstance(record, dict) else None
+    if not isinstance(form, str) or form not in FORMATS:
         raise GenotypeError(
             "an architecture is a JSON object whose field 'format' must be one of "
             f"{listed(FORMATS)}, got {str(record)[:60]!r}"
         )
-    return FORMATS[found](record)
+    return FORMATS[form](record)
 
 
 def fields_of(

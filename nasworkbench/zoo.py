@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 
-from . import dialects
+from .dialects import loads
 from .errors import WorkbenchError, listed
 from .genotype import Cell, Genotype
 
@@ -56,7 +56,7 @@ def get(name: str) -> Genotype:
 
 
 def entry(name: str) -> Entry:
-    """The genotype with its source and its notes.
+    """The published genotype of this name with its source and its notes.
 
     Raises:
         WorkbenchError: no such entry; the message lists the names.
@@ -67,7 +67,7 @@ def entry(name: str) -> Entry:
         near = difflib.get_close_matches(str(name).lower(), _ENTRIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise WorkbenchError(
-            f"no genotype named {name!r} in the zoo; {hint}The names are {listed(_ENTRIES)}"
+            f"the zoo has no genotype named {name!r}; {hint}The names are {listed(_ENTRIES)}"
         ) from None
 
 
@@ -240,96 +240,88 @@ _SLIM_PNASNET = "tensorflow/models research/slim/nets/nasnet/pnasnet.py @03cdc5f
 _TPU_SPECS = "tensorflow/tpu models/official/amoeba_net/model_specs.py"
 _DARTS_SOURCE = "quark0/darts cnn/genotypes.py @f276dd3"
 
+_RELEASED = loads(_NASNET_A, "slim")
 
-def _figure_4() -> Genotype:
-    """NASNet-A with the concats of the paper's Figure 4: only blocks that nobody reads."""
-    released = dialects.loads(_NASNET_A, "slim")
-    return Genotype(Cell(released.normal.blocks), Cell(released.reduction.blocks))
-
-
-def _listed_entries() -> list[Entry]:
-    return [
-        Entry(
-            "nasnet-a",
-            dialects.loads(_NASNET_A, "slim"),
-            _SLIM_NASNET,
-            note="As released: h[i-1] in the normal cell's concat (6F channels) and block 1, "
-            "which block 3 reads, in the reduction cell's (4F). Checkpoints and parameter counts "
-            "need it; the paper's Figure 4 joins 5 and 3 states, see nasnet-a-figure.",
-        ),
-        Entry(
-            "nasnet-a-figure",
-            _figure_4(),
-            "NASNet paper (arXiv 1707.07012 v4), Figure 4; blocks from " + _SLIM_NASNET,
-            note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text "
-            "and figure say. No published number belongs to this version.",
-        ),
-        Entry(
-            "amoebanet-a",
-            dialects.loads(_AMOEBANET_A, "slim"),
-            _TPU_SPECS,
-            bottleneck=True,
-            note="The normal cell's concat holds h[i-1], which its blocks read as well.",
-        ),
-        Entry(
-            "amoebanet-b",
-            dialects.loads(_AMOEBANET_B, "slim"),
-            _TPU_SPECS,
-            bottleneck=True,
-            note="The table's dil_2_separable_5x5_2 (reduction cell, block 2) runs without "
-            "dilation in the authors' code, so a plain sep_conv_5x5 is stored.",
-        ),
-        Entry(
-            "amoebanet-c",
-            dialects.loads(_AMOEBANET_C, "slim"),
-            _TPU_SPECS,
-            bottleneck=True,
-            note="The reduction cell's concat holds its input h[i], which passes a factorised "
-            "reduction first.",
-        ),
-        Entry("amoebanet-d", dialects.loads(_AMOEBANET_D, "slim"), _TPU_SPECS, bottleneck=True),
-        Entry(
-            "pnasnet-5",
-            dialects.loads(_PNASNET_5, "slim"),
-            _SLIM_PNASNET,
-            reductions_replace=True,
-            note="One cell in both roles; with stride 2 it stands in place of a normal cell.",
-        ),
-        Entry(
-            "enas-micro",
-            dialects.loads(_ENAS_MICRO, "enas"),
-            "melodyguan/enas @4bcfd73, the script for the final micro network",
-            note="The architecture that the authors' script trains; the paper's figure shows "
-            "another one, see enas-figure.",
-        ),
-        Entry(
-            "enas-figure",
-            dialects.loads(_ENAS_FIGURE, "darts"),
-            "sbl1996/hanser (third party): the cell of the ENAS paper's figure, read off by hand",
-            note="Third-party reading of a drawing; differs from the authors' script. Other "
-            "readings have avg_pool_3x3 on h[i] in the reduction cell's block 0. The reduction "
-            "cell's concat holds its unread blocks.",
-        ),
-        Entry("darts-v1", dialects.loads(_DARTS_V1, "darts"), _DARTS_SOURCE + ", DARTS_V1"),
-        Entry("darts-v2", dialects.loads(_DARTS_V2, "darts"), _DARTS_SOURCE + ", DARTS_V2"),
-        Entry(
-            "darts-nasnet",
-            dialects.loads(_DARTS_NASNET, "darts"),
-            _DARTS_SOURCE + ", NASNet",
-            note="DARTS's version of NASNet-A: NASNet-A's blocks without h[i-1] in the normal "
-            "concat and without block 1 in the reduction concat. Not the released NASNet-A.",
-        ),
-        Entry(
-            "darts-amoebanet",
-            dialects.loads(_DARTS_AMOEBANET, "darts"),
-            _DARTS_SOURCE + ", AmoebaNet",
-            note="DARTS's version of AmoebaNet-A; other first block and other concat than the "
-            "authors' amoebanet-a, and no bottleneck.",
-        ),
-    ]
-
+_PUBLISHED = [
+    Entry(
+        "nasnet-a",
+        _RELEASED,
+        _SLIM_NASNET,
+        note="As released: h[i-1] in the normal cell's concat (6F channels) and block 1, "
+        "which block 3 reads, in the reduction cell's (4F). Checkpoints and parameter counts "
+        "need it; the paper's Figure 4 joins 5 and 3 states, see nasnet-a-figure.",
+    ),
+    Entry(
+        "nasnet-a-figure",
+        Genotype(Cell(_RELEASED.normal.blocks), Cell(_RELEASED.reduction.blocks)),
+        "NASNet paper (arXiv 1707.07012 v4), Figure 4; blocks from " + _SLIM_NASNET,
+        note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text "
+        "and figure say. No published number belongs to this version.",
+    ),
+    Entry(
+        "amoebanet-a",
+        loads(_AMOEBANET_A, "slim"),
+        _TPU_SPECS,
+        bottleneck=True,
+        note="The normal cell's concat holds h[i-1], which its blocks read as well.",
+    ),
+    Entry(
+        "amoebanet-b",
+        loads(_AMOEBANET_B, "slim"),
+        _TPU_SPECS,
+        bottleneck=True,
+        note="The table's dil_2_separable_5x5_2 (reduction cell, block 2) runs without "
+        "dilation in the authors' code, so a plain sep_conv_5x5 is stored.",
+    ),
+    Entry(
+        "amoebanet-c",
+        loads(_AMOEBANET_C, "slim"),
+        _TPU_SPECS,
+        bottleneck=True,
+        note="The reduction cell's concat holds its input h[i], which passes a factorised "
+        "reduction first.",
+    ),
+    Entry("amoebanet-d", loads(_AMOEBANET_D, "slim"), _TPU_SPECS, bottleneck=True),
+    Entry(
+        "pnasnet-5",
+        loads(_PNASNET_5, "slim"),
+        _SLIM_PNASNET,
+        reductions_replace=True,
+        note="One cell in both roles; with stride 2 it stands in place of a normal cell.",
+    ),
+    Entry(
+        "enas-micro",
+        loads(_ENAS_MICRO, "enas"),
+        "melodyguan/enas @4bcfd73, the script for the final micro network",
+        note="The architecture that the authors' script trains; the paper's figure shows "
+        "another one, see enas-figure.",
+    ),
+    Entry(
+        "enas-figure",
+        loads(_ENAS_FIGURE, "darts"),
+        "sbl1996/hanser (third party): the cell of the ENAS paper's figure, read off by hand",
+        note="Third-party reading of a drawing; differs from the authors' script. Other "
+        "readings have avg_pool_3x3 on h[i] in the reduction cell's block 0. The reduction "
+        "cell's concat holds its unread blocks.",
+    ),
+    Entry("darts-v1", loads(_DARTS_V1, "darts"), _DARTS_SOURCE + ", DARTS_V1"),
+    Entry("darts-v2", loads(_DARTS_V2, "darts"), _DARTS_SOURCE + ", DARTS_V2"),
+    Entry(
+        "darts-nasnet",
+        loads(_DARTS_NASNET, "darts"),
+        _DARTS_SOURCE + ", NASNet",
+        note="DARTS's version of NASNet-A: NASNet-A's blocks without h[i-1] in the normal "
+        "concat and without block 1 in the reduction concat. Not the released NASNet-A.",
+    ),
+    Entry(
+        "darts-amoebanet",
+        loads(_DARTS_AMOEBANET, "darts"),
+        _DARTS_SOURCE + ", AmoebaNet",
+        note="DARTS's version of AmoebaNet-A; other first block and other concat than the "
+        "authors' amoebanet-a, and no bottleneck.",
+    ),
+]
 
 _ENTRIES = {
-    item.name: replace(item, genotype=replace(item.genotype, name=item.name))
-    for item in _listed_entries()
+    item.name: replace(item, genotype=replace(item.genotype, name=item.name)) for item in _PUBLISHED
 }

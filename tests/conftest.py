@@ -21,20 +21,33 @@ BROWSER = Path(__file__).parent / "browser"
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Marks; and for pytest-xdist, which tests stay together: those of a file, so that what they
-    share is made once, but each lesson by itself. The groups that take longest begin first."""
+    share is made once, but each lesson by itself. What takes longest begins first."""
     ranks: dict[str, int] = {}
-    groups = []
     for item in items:
         if item.path.parent == BROWSER:
             item.add_marker(pytest.mark.browser)
         names = SLOW.get(item.path.stem)
         if names is not None and (not names or item.originalname in names):
             item.add_marker(pytest.mark.slow)
-        group = item.name if item.get_closest_marker("lessons") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-        groups.append(group)
-        for rank, mark in enumerate(("lessons", "browser", "slow")):
-            if item.get_closest_marker(mark):
-                ranks[group] = min(rank, ranks.get(group, rank))
-    order = {id(item): ranks.get(group, 3) for item, group in zip(items, groups, strict=True)}
-    items.sort(key=lambda item: order[id(item)])
+        if not item.get_closest_marker("lessons"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        ranks[_group(item)] = min(_rank(item), ranks.get(_group(item), 3))
+    items.sort(key=lambda item: ranks[_group(item)])
+
+
+def _group(item):
+    return item.nodeid if item.get_closest_marker("lessons") else item.path.stem
+
+
+def _rank(item):
+    marks = ("lessons", "browser", "slow")
+    return next((n for n, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+
+
+@pytest.fixture
+def no_data_found(monkeypatch, tmp_path):
+    """No data set of this machine, but scikit-learn's, is found; nothing reaches the net."""
+    from nasworkbench.data import sources
+
+    monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "no-debian")

@@ -39,19 +39,16 @@ def signal_of(child: int) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-class DiesWhileWriting:
-    """A file that takes so many bytes, then kills its process."""
+def dies_after(count: int) -> Callable[[int, bytes], int]:
+    """An ``os.write`` that takes so many bytes, then kills its process."""
+    write = os.write
 
-    def __init__(self, file, limit: int) -> None:
-        self.file, self.limit = file, limit
-
-    def write(self, data: bytes) -> int:
-        self.file.write(data[: self.limit])
+    def partly(descriptor: int, data: bytes) -> int:
+        write(descriptor, data[:count])
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("not reached")
 
-    def __getattr__(self, name: str):
-        return getattr(self.file, name)
+    return partly
 
 
 def in_the_middle(path: Path) -> list[list[int]]:
@@ -64,7 +61,7 @@ def in_the_middle(path: Path) -> list[list[int]]:
 
         def act(limit: int = limit) -> None:
             records = Records(path, WORK)
-            records._file = DiesWhileWriting(records._file, limit)  # type: ignore[assignment]
+            os.write = dies_after(limit)
             records.add("lost", [1, 2, 3])
 
         number = signal_of(forked(act))

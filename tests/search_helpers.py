@@ -11,6 +11,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy
 import torch
 
 from nasworkbench import PPO, CellSpace, RandomSearch, RegularizedEvolution, Reinforce, Search
@@ -244,6 +245,22 @@ def gone_within(pids: list[int], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def same(a, b):
+    """Whether two nested states are equal to the bit."""
+    if isinstance(a, numpy.ndarray):
+        return isinstance(b, numpy.ndarray) and a.dtype == b.dtype and numpy.array_equal(a, b)
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
 
 
 # --- data ---------------------------------------------------------------------------------------

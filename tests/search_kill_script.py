@@ -140,7 +140,7 @@ def report(folder: Path) -> None:
     report_module.write(folder)
     old = page.read_bytes()
     results = []
-    for function in ("render", "write_text", "replace"):
+    for function in ("render", "write_bytes", "replace"):
 
         def arm(name=function) -> None:
             def watch(frame, event, argument) -> None:

@@ -52,9 +52,9 @@ class Scripted(Controller):
         self.token_sequences = [tuple(table.tokens[row].tolist()) for row in script]
         self.script, self.batch_size, self.outcomes = list(script), batch_size, []
 
-    def _draw(self, count):
-        places = range(self.asked, self.asked + count)
-        return [(self.token_sequences[place % len(self.token_sequences)], ()) for place in places]
+    def _draw(self, numbers):
+        count = len(self.token_sequences)
+        return [self.proposal(n, self.token_sequences[n % count]) for n in numbers]
 
     def _learn(self, outcomes):
         self.outcomes += [(outcome.proposal.number, outcome.reward) for outcome in outcomes]
@@ -234,7 +234,9 @@ def test_by_samples_known_architectures_count_again():
     )
     with pytest.raises(SettingsError, match=r"numbers of samples, .* the longest run's 6; got \[7"):
         comparison.rows([7], by="samples")
-    with pytest.raises(SettingsError, match="by must be 'evaluations' or 'samples', got 'hours'"):
+    with pytest.raises(
+        SettingsError, match="by must be one of evaluations and samples, got 'hours'"
+    ):
         comparison.rows([1], by="hours")
 
 
@@ -309,8 +311,8 @@ def test_different_strings_of_one_class_are_one_evaluation():
     table = make_table(SMALL)
 
     class Both(Scripted):
-        def _draw(self, count):
-            return [(strings[(self.asked + n) % len(strings)], ()) for n in range(count)]
+        def _draw(self, numbers):
+            return [self.proposal(n, strings[n % len(strings)]) for n in numbers]
 
     (run,) = run_here({"both": Both}, TableEvaluator(table), 2, 1, samples=6).runs
     assert (run.found, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)
@@ -500,9 +502,11 @@ def test_a_verdict_for_every_pair():
     assert [re.search(r" for (\w), .* for (\w);", s).groups() for s in sentences] == [
         ("a", "b"), ("a", "c"), ("b", "c"),
     ]  # fmt: skip
-    with pytest.raises(SettingsError, match="no controller 'd' here; there are a, b and c"):
+    with pytest.raises(SettingsError, match="a controller must be one of a, b and c, got 'd'"):
         comparison.verdict("a", "d", 1)
-    with pytest.raises(SettingsError, match="no measure 'luck'; there are rank, "):
+    with pytest.raises(
+        SettingsError, match=r"measure must be one of rank, .* and samples, got 'luck'"
+    ):
         comparison.verdict("a", "b", 1, "luck")
     for at in (0, 2):
         with pytest.raises(SettingsError, match="from 1 to the budget of 1"):
@@ -558,7 +562,7 @@ def test_a_controller_may_be_called_otherwise(tmp_path):
     [
         ({"budget": 21}, "budget is 20 there and 21 here"),
         ({"samples": 70}, "samples is 400 there and 70 here"),
-        ({"controllers": {"a": over_classes}}, "controller is .*'over': 'classes'"),
+        ({"controllers": {"a": over_classes}}, "controller is .*'over': 'architectures'"),
         ({"controllers": {"a": RegularizedEvolution}}, "controller is .*RegularizedEvolution"),
         ({"evaluator": TableEvaluator(TABLE, average=False)}, "evaluator is .*'average': False"),
         ({"evaluator": TableEvaluator(make_table(seed=1))}, "evaluator is .*'digest'"),
@@ -589,7 +593,7 @@ def test_a_damaged_run_is_refused(tmp_path, change):
     first, second = map(json.loads, path.read_text().splitlines())
     second["result"] |= change
     path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
-    with pytest.raises(StoreError, match=r"a\.jsonl, seed 0: .* no run of a comparison"):
+    with pytest.raises(StoreError, match=r"a\.jsonl, seed 0: .* not a run of a comparison"):
         run_here({"a": scripted(0, 1)}, budget=2, seeds=1, directory=tmp_path)
 
 
@@ -627,7 +631,7 @@ def test_what_cannot_be_sent_is_named(monkeypatch, factory):
         raise AssertionError("a worker was started")
 
     monkeypatch.setattr(ProcessExecutor, "__init__", started)
-    words = "the controller 'mine' cannot be sent to a worker process .* with workers=1, or define"
+    words = "the controller 'mine': .* cannot be sent to a worker process .* inline with workers=1"
     with pytest.raises(SettingsError, match=words):
         run_here({"random": RandomSearch, "mine": factory}, workers=2)
 
@@ -696,7 +700,7 @@ def test_wrong_numbers(name, value):
 def test_wrong_space_and_wrong_evaluator():
     with pytest.raises(TableError, match=r"'made up' is of another space: .*blocks=2.* not .*=1"):
         compare({"a": RandomSearch}, SMALL, EVALUATOR, workers=1)
-    with pytest.raises(SettingsError, match="takes a TableEvaluator, got Table 'made up'"):
+    with pytest.raises(SettingsError, match="must be a TableEvaluator, got Table 'made up'"):
         compare({"a": RandomSearch}, SPACE, TABLE, workers=1)
     equal = CellSpace(**SPACE.settings())
     assert compare({"a": RandomSearch}, equal, EVALUATOR, 5, 1, workers=1, progress=False).runs

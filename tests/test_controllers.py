@@ -1,6 +1,7 @@
 """One contract for every controller, and what is special about evolution and random search."""
 
-import io
+import copy
+import dataclasses
 import json
 import math
 import random
@@ -11,15 +12,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from search_helpers import same
 
 from nasworkbench.controllers import (
     PPO,
+    LSTMPolicy,
     Outcome,
     Proposal,
     RandomSearch,
     RegularizedEvolution,
     Reinforce,
 )
+from nasworkbench.controllers.evolution import mutate
+from nasworkbench.controllers.policy import entropy, padded
 from nasworkbench.errors import SettingsError, WorkbenchError
 from nasworkbench.spaces import CellSpace
 
@@ -32,6 +38,13 @@ SMALL = {
     PPO: LEARNING | {"epochs": 2},
 }
 WITH_A_POLICY = [Reinforce, PPO]
+
+TINY = CellSpace(1, ("conv_3x3", "identity"), ("add",), tied=True)  # 16 token sequences
+VARIANTS = {kind.__name__: (kind, {}) for kind in SMALL} | {
+    "RandomSearch over architectures": (RandomSearch, {"space": TINY, "over": "architectures"}),
+    "Reinforce without repeats": (Reinforce, {"space": TINY, "no_repeats": True}),
+    "PPO without repeats": (PPO, {"space": TINY, "no_repeats": True}),
+}
 
 
 @pytest.fixture(params=SMALL, ids=lambda kind: kind.__name__)
@@ -56,23 +69,19 @@ def seen(proposals):
     return [(p.number, p.tokens, p.log_probs, p.genotype) for p in proposals]
 
 
-def same(one, two):
-    """Whether two states are equal to the bit."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
-    if isinstance(one, dict):
-        return one.keys() == two.keys() and all(same(one[name], two[name]) for name in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(same, one, two))
-    return type(one) is type(two) and one == two
-
-
 def through_a_file(state):
-    """What is left of a state after torch.save and the safe torch.load."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
+    """What is left of a state after JSON with its tensors as raw bytes beside it."""
+    if isinstance(state, torch.Tensor):
+        array = state.numpy()
+        raw = numpy.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+        return torch.from_numpy(raw.copy())
+    if isinstance(state, dict):
+        assert all(type(name) is str for name in state)
+        return {name: through_a_file(value) for name, value in state.items()}
+    if isinstance(state, list | tuple):
+        return [through_a_file(value) for value in state]
+    assert state is None or type(state) in (int, float, str, bool), state
+    return json.loads(json.dumps(state))
 
 
 def play(controller, moves, told_by):
@@ -138,6 +147,79 @@ def test_many_at_once_is_one_at_a_time(kind):
         two.tell(iter([outcome]))
     one.tell([])
     assert same(one.state_dict(), two.state_dict())
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(before=MOVES, counts=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_of_proposals_is_as_many_single_ones(variant, before, counts):
+    """The draw of a proposal follows from its number, and not from what it is asked with."""
+    kind, changes = VARIANTS[variant]
+    many, single = make(kind, 5, **changes), make(kind, 5, **changes)
+    for controller in (many, single):
+        play(controller, before, [])
+    batches = [proposal for count in counts for proposal in many.ask(count)]
+    ones = [proposal for _ in batches for proposal in single.ask()]
+    assert [(p.number, p.tokens) for p in batches] == [(p.number, p.tokens) for p in ones]
+    assert numpy.allclose(
+        [p.log_probs for p in batches], [p.log_probs for p in ones], rtol=0, atol=1e-5
+    )
+    assert many.state_dict().get("known") == single.state_dict().get("known")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(before=MOVES, since=MOVES, after=MOVES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_older_state_catches_up(variant, before, since, after):
+    """Proposals made since are not made again, and what was told since is told again."""
+    kind, changes = VARIANTS[variant]
+    original, outstanding, told = make(kind, 5, **changes), [], []
+    play(original, before, outstanding)
+    state = through_a_file(original.state_dict())
+    tell = original.tell
+    original.tell = lambda outcomes: told.extend(outcomes) or tell(outcomes)
+    proposals = play(original, since, outstanding)
+    del original.tell
+    resumed = make(kind, 5, **changes)
+    resumed.load_state_dict(state)
+    resumed.proposed_since(proposals)
+    for outcome in told:
+        resumed.tell([outcome])
+    assert same(resumed.state_dict(), original.state_dict())
+    assert resumed.asked == original.asked
+    results = [
+        seen(play(controller, after, list(outstanding)) + controller.ask(3))
+        for controller in (original, resumed)
+    ]
+    assert results[0] == results[1]
+    assert same(resumed.state_dict(), original.state_dict())
+
+
+def test_the_random_numbers_of_a_proposal_follow_from_the_seed_and_its_number(kind):
+    """In whatever order they are asked for; all others are other numbers."""
+    controller = make(kind, 3)
+    places = [(number, tries) for number in (0, 1, 2, 10**6) for tries in (0, 1, 2)]
+    first = {place: controller.generator(*place).integers(2**63, size=50) for place in places}
+    for place in reversed(places):
+        again = make(kind, 3).generator(*place)
+        again.random(7)
+        again = controller.generator(*place)
+        assert (again.integers(2**63, size=50) == first[place]).all()
+    seeds = (0, 1, 2**32, 2**32 + 3, 2**63 - 1)
+    others = [make(kind, seed).generator(0).integers(2**63, size=50) for seed in seeds]
+    numbers = numpy.concatenate([*first.values(), *others])
+    assert len(numpy.unique(numbers)) == len(numbers) == 50 * (12 + 5)
+
+
+def test_neighbours_have_independent_random_numbers():
+    """As even as random numbers are, in a column of proposals as in one proposal."""
+    controller = make(RandomSearch, 11)
+    uniform = numpy.stack([controller.generator(number).random(40) for number in range(2000)])
+    for column in uniform.T:
+        assert stats.kstest(column, stats.uniform.cdf).pvalue > 1e-4
+    pairs = numpy.floor(10 * numpy.stack([uniform[:-1], uniform[1:]])).astype(int)
+    counts = numpy.bincount((10 * pairs[0] + pairs[1]).ravel(), minlength=100)
+    assert stats.chisquare(counts).pvalue > 1e-3
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -252,7 +334,7 @@ def test_settings_are_all_the_arguments(kind):
         code = getattr(cls.__init__, "__code__", None)
         if code is not None:
             arguments.update(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
-    assert set(make(kind).settings()) == arguments - {"space"}
+    assert set(make(kind).settings()) == arguments - {"space", "policy"}
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.0, True, None, "3"])
@@ -306,6 +388,102 @@ def test_whole_numbers_do_as_numbers():
     assert make(Reinforce, learning_rate=0, entropy_weight=1).settings()["entropy_weight"] == 1.0
 
 
+# --- distributions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", WITH_A_POLICY)
+def test_proposals_carry_the_distributions_they_were_drawn_from(kind):
+    controller = make(kind)
+    choices = [decision.choices for decision in SPACE.decisions]
+    for _ in range(3):  # the policy that drew them, whatever it has learnt since
+        proposals = controller.ask(5)
+        tokens = torch.tensor([proposal.tokens for proposal in proposals])
+        expected = controller.policy.log_distribution(tokens).exp().detach().numpy()
+        for proposal, probabilities in zip(proposals, expected, strict=True):
+            flat = proposal.distributions
+            assert flat.dtype == numpy.float16 and flat.shape == (sum(choices),)
+            rows = padded(flat, choices)
+            assert numpy.allclose(rows, probabilities, rtol=1e-3, atol=1e-6)
+            drawn = numpy.log(rows[range(len(choices)), proposal.tokens])
+            assert numpy.allclose(drawn, proposal.log_probs, rtol=0, atol=1e-3)
+        controller.tell(outcomes(proposals))
+
+
+@pytest.mark.parametrize("kind", [RandomSearch, RegularizedEvolution])
+def test_without_a_policy_there_are_no_distributions(kind):
+    assert make(kind).ask(3)[2].distributions is None
+
+
+def test_distributions_are_not_part_of_what_a_proposal_is():
+    (proposal,) = make(PPO).ask()
+    bare = dataclasses.replace(proposal, distributions=None)
+    assert bare == proposal and hash(bare) == hash(proposal)
+    assert "distributions" not in repr(proposal)
+
+
+# --- a policy of one's own --------------------------------------------------------------------
+
+
+class Even(torch.nn.Module):
+    """A policy without an LSTM: one softmax for each decision."""
+
+    def __init__(self, choices):
+        super().__init__()
+        self.choices = tuple(choices)
+        self.bias = torch.nn.ParameterList(torch.zeros(count) for count in choices)
+
+    def log_distribution(self, tokens):
+        rows = torch.full((len(tokens), len(self.choices), max(self.choices)), -math.inf)
+        for step, bias in enumerate(self.bias):
+            rows[:, step, : len(bias)] = bias.log_softmax(0)
+        return rows
+
+    def evaluate(self, tokens):
+        rows = self.log_distribution(tokens)
+        return rows.gather(-1, tokens[..., None])[..., 0], entropy(rows)
+
+    @torch.no_grad()
+    def draw(self, uniform, heat=1.0):
+        rows = (self.log_distribution(uniform) / heat).log_softmax(-1)
+        tokens = (rows.exp().cumsum(-1) < uniform[..., :1]).sum(-1)
+        return tokens, rows.gather(-1, tokens[..., None])[..., 0], rows
+
+
+@pytest.mark.parametrize("kind", WITH_A_POLICY)
+def test_a_policy_can_be_passed(kind):
+    choices = [decision.choices for decision in SPACE.decisions]
+    controller = make(kind, policy=Even(choices), learning_rate=0.2)
+    told = []
+    for _ in range(30):
+        proposals = controller.ask(4)
+        told += [Outcome(p, float(p.tokens[2] == 1)) for p in proposals]
+        controller.tell(told[-4:])
+    assert controller.updates == 30
+    rewards = [outcome.reward for outcome in told]
+    assert sum(rewards[-40:]) > 35 and sum(rewards[:20]) < 15
+    assert controller.settings()["policy"] == "Even"
+    resumed = make(kind, policy=Even(choices), learning_rate=0.2)
+    resumed.load_state_dict(through_a_file(controller.state_dict()))
+    assert seen(resumed.ask(6)) == seen(controller.ask(6))
+
+
+def test_its_own_temperature_is_left_to_a_policy():
+    choices = tuple(decision.choices for decision in TINY.decisions)
+    policy = LSTMPolicy(choices, 8, torch.Generator().manual_seed(0), temperature=0.5)
+    expected = copy.deepcopy(policy)
+    proposals = PPO(TINY, no_repeats=True, policy=policy).ask(12)
+    assert policy.temperature == 0.5
+    (log_prob, _) = expected.evaluate(torch.tensor([proposals[0].tokens]))
+    assert numpy.allclose(proposals[0].log_probs, log_prob.detach()[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["Even", LSTMPolicy((2, 3)), torch.nn.Linear(2, 3)])
+def test_a_policy_of_another_space_is_refused(policy):
+    """The name, too, that the settings hold: a search with it cannot be built again from them."""
+    with pytest.raises(SettingsError, match=r"policy must be .* 20 decisions .*controller=\.\.\."):
+        make(PPO, policy=policy)
+
+
 # --- what the paper says ----------------------------------------------------------------------
 
 
@@ -335,11 +513,10 @@ def test_the_papers_settings_are_the_defaults():
 
 
 def test_random_search_draws_what_the_space_draws():
-    generator = numpy.random.default_rng(2)
-    expected = [SPACE.sample_tokens(generator) for _ in range(30)]
     controller = make(RandomSearch, 2)
     asked = controller.ask(30)
-    assert [p.tokens for p in asked] == expected
+    expected = [SPACE.sample_tokens(controller.generator(number)) for number in range(30)]
+    assert [p.tokens for p in asked] == expected and len(set(expected)) == 30
     controller.tell(outcomes(asked))
     assert controller.last_update is None
 
@@ -376,6 +553,24 @@ def test_a_child_has_one_other_decision_and_kinds_are_equally_likely():
     assert all(abs(count - 200) < 4 * math.sqrt(600 * 2 / 9) for count in kinds.values())
     others = sum(decision.choices - 1 for decision in space.decisions)
     assert len(values) == others  # every other value of every decision
+
+
+def test_a_mutation_changes_one_decision():
+    space = CellSpace(2, SPACE.operations, ("add", "concat"))
+    rng = numpy.random.default_rng(4)
+    parent = space.sample_tokens(rng)
+    children = Counter(mutate(parent, space, rng) for _ in range(6000))
+    kinds = Counter()
+    for child, count in children.items():
+        assert space.check(child) == child
+        (place,) = differences(child, parent)
+        kinds[space.decisions[place].kind] += count
+    assert stats.chisquare(list(kinds.values())).pvalue > 1e-3 and len(kinds) == 3
+    assert len(children) == sum(decision.choices - 1 for decision in space.decisions)
+    again = [mutate(parent, space, numpy.random.default_rng(9)) for _ in range(2)]
+    assert again[0] == again[1]
+    alone = CellSpace(1, ("identity",), ("add",), inputs=1)
+    assert mutate((0,) * 10, alone, rng) == (0,) * 10  # there is nothing to change
 
 
 def test_decisions_without_a_choice_are_never_mutated():

@@ -8,29 +8,14 @@ import struct
 import numpy as np
 import pytest
 import torch
+from data_helpers import rows, tensors
 from PIL import Image
 
 from nasworkbench import data
 from nasworkbench.data import FileSplit, Split, folders, loading, sources
 from nasworkbench.errors import DataError
 
-
-@pytest.fixture(autouse=True)
-def nowhere_to_look(monkeypatch, tmp_path):
-    """No data of this machine, but scikit-learn's, is found; nothing reaches the net."""
-    monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "no-debian")
-
-
-def tensors(count, channels=1, side=4, classes=3, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(256, (count, channels, side, side), generator=generator)
-    return images.byte(), torch.arange(count) % classes
-
-
-def rows(split):
-    """The images of a split as a set that can be compared."""
-    return {image.numpy().tobytes() for image in split.images}
+pytestmark = pytest.mark.usefixtures("no_data_found")
 
 
 # --- fashion-mnist: IDX files -------------------------------------------------------------------

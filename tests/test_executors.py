@@ -288,8 +288,8 @@ from nasworkbench.executors import ProcessExecutor
 
 if __name__ == "__main__":
     with ProcessExecutor(act, workers=1) as executor:
-        print(executor.submit("pid").result(60).value, flush=True)
-        executor.wait()
+        executor.submit("pid")
+        print(executor.wait(60)[0].result().value, flush=True)
         executor.submit("hang")
         executor.wait()
 """

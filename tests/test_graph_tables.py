@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -103,6 +104,16 @@ def test_every_class_of_the_space_is_there_but_one(arxiv):
             table.row(nothing.key)
 
 
+@pytest.mark.parametrize("first", ["nas_bench_graph.table", "nas_bench_graph", "tables.loading"])
+def test_package_and_tables_can_be_imported_in_any_order(first):
+    code = (
+        f"import nasworkbench.{first}; from nasworkbench import tables, nas_bench_graph as graph; "
+        "assert tables.load_graph_table is graph.load_graph_table; print(tables.names()[-1])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "graph-pubmed\n"
+
+
 def test_loading_neither_imports_the_package_nor_warns(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("nas_bench_graph")]:
         monkeypatch.delitem(sys.modules, name)
@@ -185,7 +196,7 @@ def test_a_file_that_was_exchanged_is_not_unpickled(package):
     marker = package.parent / "marker"
     for data, _ in attacks(marker):
         package.write_bytes(data)
-        with pytest.raises(TableError, match=r"SHA-256 is [0-9a-f]{64}, expected b9e7fb09.*pip"):
+        with pytest.raises(TableError, match=r"SHA-256 must be b9e7fb09.*got [0-9a-f]{64}.*pip"):
             load_graph_table("graph-proteins")
         assert not marker.exists()
 

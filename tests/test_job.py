@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nasworkbench import cli, job, zoo
+from nasworkbench import cli, comparison, job, zoo
 from nasworkbench.errors import StoreError
 from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store

@@ -20,7 +20,8 @@ import nasworkbench
 
 ROOT = Path(nasworkbench.__file__).parent
 LAYERS = {
-    "errors": 0, "checks": 0, "progress": 0, "provenance": 0, "canonical": 0, "genotype": 0,
+    "errors": 0, "checks": 0, "files": 0, "progress": 0, "provenance": 0, "canonical": 0,
+    "genotype": 0,
     "zoo": 1, "dialects": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
     "training": 3, "executors": 3, "tables": 3, "nas_bench_graph": 3,

@@ -8,7 +8,7 @@ import torch
 from nasworkbench import zoo
 from nasworkbench.errors import NetworkError, WorkbenchError
 from nasworkbench.genotype import Block, Cell, Genotype
-from nasworkbench.networks import CellNetwork
+from nasworkbench.networks import CellNetwork, build
 
 NASNET = zoo.get("nasnet-a")
 SMALL = {"cells": 1, "filters": 4}
@@ -53,7 +53,7 @@ def test_notation_knows_the_published_large_models():
         ("-4 @ 1056", r'the notation is "N @ P"'),
         (4, r'the notation is "N @ P"'),
         ("0 @ 1056", r"cells is the number of normal cells per stage.*got 0"),
-        ("4 @ 72", r"from 4 with the imagenet stem.*got 3"),
+        ("4 @ 72", r"with the imagenet stem\) must be a whole number from 4, got 3"),
     ],
 )
 def test_notation_that_nothing_can_be(notation, message):
@@ -69,22 +69,25 @@ def test_notation_of_an_unknown_name():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"filters": 0}, r"whole number from 1 with the cifar stem, got 0"),
-        ({"filters": 3, "stem": "imagenet"}, r"from 4 with the imagenet stem.*F/4, got 3"),
+        ({"filters": 0}, r"with the cifar stem\) must be a whole number from 1, got 0"),
+        (
+            {"filters": 3, "stem": "imagenet"},
+            r"with the imagenet stem\) must be a whole number from 4",
+        ),
         ({"filters": 2.0}, r"got 2.0"),
         ({"cells": 0}, r"per stage.*got 0"),
         ({"cells": (1, 2)}, r"or three of them, got \(1, 2\)"),
         ({"cells": (1, 0, 1)}, r"got \(1, 0, 1\)"),
         ({"cells": "six"}, r"got 'six'"),
         ({"cells": None}, r"got None"),
-        ({"stem": "mnist"}, r"unknown stem 'mnist'; the stems are cifar and imagenet"),
+        ({"stem": "mnist"}, r"stem must be one of cifar and imagenet, got 'mnist'"),
         ({"classes": 0}, r"classes must be a whole number from 1, got 0"),
         ({"channels": 0}, r"channels must be a whole number from 1, got 0"),
         ({"stem_filters": -1}, r"stem_filters must be a whole number from 1, got -1"),
-        ({"dropout": 1.0}, r"dropout is a probability from 0 to below 1, got 1.0"),
+        ({"dropout": 1.0}, r"dropout must be a finite number from 0 below 1, got 1.0"),
         ({"image_size": 2}, r"2 x 2 are too small.*smallest image is 3 x 3"),
         ({"image_size": 18, "stem": "imagenet"}, r"smallest image is 19 x 19"),
-        ({"image_size": 0}, r"whole number of pixels from 1, got 0"),
+        ({"image_size": 0}, r"image_size must be a whole number from 1, got 0"),
         ({"image_size": 8, "auxiliary": True}, r"map of 4 x 4.*needs 5.*smallest image_size is 9"),
         ({"image_size": 130, "auxiliary": True, "stem": "imagenet"}, None),
         ({"image_size": 32, "auxiliary": True, "stem": "imagenet"}, r"image_size is 67"),
@@ -131,3 +134,25 @@ def test_a_genotype_by_name_or_with_other_inputs():
     wide = Cell((Block(2, "identity", 1, "conv_1x1"),), inputs=3)
     with pytest.raises(NetworkError, match=r"two inputs.*this cell has 3"):
         CellNetwork(Genotype(wide, wide), **SMALL)
+
+
+def test_build_makes_the_network_of_an_architecture():
+    sizes = {"cells": 1, "filters": 4, "classes": 7, "channels": 1, "image_size": 8}
+    network = build(NASNET, **sizes, dropout=0.5)
+    assert isinstance(network, CellNetwork) and network.genotype is NASNET
+    assert network.dropout.p == 0.5
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
+    with pytest.raises(NetworkError, match="classes must be a whole number"):
+        build(NASNET, **(sizes | {"classes": 0}))
+
+    class Chain:
+        pass
+
+    class ChainNetwork(torch.nn.Linear):
+        def __init__(self, chain, *, cells, filters, classes, channels, image_size):
+            super().__init__(channels * image_size**2, classes)
+
+    with pytest.raises(NetworkError, match=r"from .*Chain.*; networks are built from Genotype"):
+        build(Chain(), **sizes)
+    build.register(Chain, ChainNetwork)
+    assert build(Chain(), **sizes).out_features == 7

@@ -190,8 +190,8 @@ def test_drop_path_schedules():
 
 @pytest.mark.parametrize(
     ("progress", "keep", "message"),
-    [(1.5, 0.5, "progress goes from 0 to 1, got 1.5"), (-1, 0.5, "progress"),
-     (0.5, 0, "above 0 and up to 1 .*got 0"), (0.5, 1.1, "got 1.1")],
+    [(1.5, 0.5, "progress .* from 0 to 1, got 1.5"), (-1, 0.5, "progress"),
+     (0.5, 0, "above 0 to 1, got 0"), (0.5, 1.1, "got 1.1")],
 )  # fmt: skip
 def test_drop_path_out_of_range(progress, keep, message):
     with pytest.raises(NetworkError, match=message):

@@ -102,38 +102,40 @@ def test_its_links_lead_somewhere(lesson):
 @pytest.mark.lessons
 @pytest.mark.timeout(900)
 def test_its_cells_run_and_its_self_checks_tell_right_from_wrong(lesson, tmp_path):
-    """All cells in one kernel. A cell may fail only if it is tagged so; a tagged one prints what is
-    stored; an exercise is tried with a wrong answer, with a right one, and as the learner finds it.
-    """
-    notebook = nbformat.read(lesson, as_version=4)
-    answers = ANSWERS[lesson.stem]
-    assert len(answers) == len(exercises_of(lesson))
-    unused, stored, now = iter(answers), {}, {}
-    client = client_of(notebook, tmp_path)
+    assert len(ANSWERS[lesson.stem]) == len(exercises_of(lesson))
+    execute(nbformat.read(lesson, as_version=4), ANSWERS[lesson.stem], tmp_path)
+
+
+def execute(notebook, answers, folder):
+    """All cells in one kernel. A cell may fail only where it is tagged so; one that is tagged to be
+    compared prints what is stored; an exercise is tried with a wrong answer, with a right one, and
+    as the learner finds it."""
+    unused, stored, printed = iter(answers), {}, {}
+    client = client_of(notebook, folder)
     with client.setup_kernel(env=os.environ | ENVIRONMENT):
         for number, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
                 continue
-            tags = cell.metadata.get("tags", ())
+            tags, as_found = cell.metadata.get("tags", ()), cell.source
             if "nbval-check-output" in tags:
                 stored[number] = texts(cell.outputs)
-            as_found = cell.source
             if "exercise" in tags:
                 for answer, verdict in zip(next(unused), ("not yet: ", "right"), strict=True):
                     cell.source, places = re.subn(
                         r"^\w+ = None.*$", lambda _, line=answer: line, as_found, flags=re.M
                     )
-                    assert places == 1, f"cell {number}: {as_found}"
-                    printed = run(client, number)
-                    last = printed.strip().splitlines()[-1]
-                    assert last.startswith(verdict), f"cell {number} with {answer!r}: {printed}"
+                    assert places == 1, f"cell {number}: no place for an answer in {as_found}"
+                    text = run(client, number)
+                    assert text.strip().splitlines()[-1].startswith(verdict), (
+                        f"cell {number} with {answer!r} prints {text!r}"
+                    )
                 cell.source = as_found
-            printed = run(client, number)
+            text = run(client, number)
             if "exercise" in tags:
-                assert "no answer yet" in printed, f"cell {number}: {printed}"
+                assert "no answer yet" in text, f"cell {number} prints {text!r}"
             if "nbval-check-output" in tags:
-                now[number] = texts(cell.outputs)
-    assert now == stored, f"{lesson.name}: cells print something else than what is stored"
+                printed[number] = texts(cell.outputs)
+    assert printed == stored, "these cells do not print what is stored"
 
 
 def run(client, number):
@@ -142,7 +144,8 @@ def run(client, number):
     try:
         client.execute_cell(cell, number)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        pytest.fail(f"cell {number}:\n{cell.source}\n{error}", pytrace=False)
+        traceback = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # without colours
+        pytest.fail(f"cell {number}:\n{cell.source}\n{traceback}", pytrace=False)
     return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
 
 
@@ -154,6 +157,48 @@ def texts(outputs):
         shown = {kind: text for kind, text in output.get("data", {}).items() if kind != PNG}
         rows.append([output.get(key) for key in ("name", "text", "ename", "evalue")] + [shown])
     return rows
+
+
+@pytest.mark.lessons
+@pytest.mark.parametrize(
+    "source, tag, output, answers, message",
+    [
+        ("print(1)\n6 * 7", "nbval-check-output", "1\n", (), "do not print what is stored"),
+        ("print(2)", "nbval-check-output", "1\n", (), "do not print what is stored"),
+        ("print(1)\n1 / 0", "nbval-check-output", "1\n", (), "cell 1:.*ZeroDivisionError"),
+        ("import os; os._exit(1)", "", "", (), "cell 1:.*Kernel died"),
+        ("a = None\nprint(a or 'no answer yet')", "exercise", "", ("right", "right"), "'right'"),
+        ("a = None\nprint(a or 'no answer yet')", "exercise", "", ("not yet: no", "b"), "'b'"),
+        ("a = None\nprint(a)", "exercise", "", ("not yet: no", "right"), "no answer yet"),
+        (
+            "print('no answer yet')",
+            "exercise",
+            "",
+            ("not yet: no", "right"),
+            "no place for an answer",
+        ),
+        (
+            "print(1)\nimport sys; print(0, file=sys.stderr)",
+            "nbval-check-output",
+            "1\n",
+            (),
+            "stored",
+        ),
+        ("print(1)", "nbval-check-output", "1\n", (), None),
+        ("1 / 0", "raises-exception", "", (), None),
+        ("a = None\nprint(a or 'no answer yet')", "exercise", "", ("not yet: no", "right"), None),
+    ],
+)
+def test_what_is_wrong_with_a_lesson_is_seen(tmp_path, source, tag, output, answers, message):
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": [tag] * bool(tag)})
+    cell.outputs = [nbformat.v4.new_output("stream", text=output)] if output else []
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A"), cell])
+    lines = [f"a = {answer!r}" for answer in answers]
+    if message is None:
+        execute(notebook, [lines] if lines else [], tmp_path)
+        return
+    with pytest.raises((AssertionError, pytest.fail.Exception), match=f"(?s){message}"):
+        execute(notebook, [lines] if lines else [], tmp_path)
 
 
 def test_check_says_no_answer_right_or_not_yet(capsys):

@@ -1,6 +1,5 @@
 """Figures: exact rows from small hand-made tables, and what stands on the axes."""
 
-import json
 import math
 import struct
 
@@ -10,31 +9,26 @@ import pandas
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.markers import MarkerStyle
+from plot_helpers import words
 
-from nasworkbench import CellSpace, plots
+from nasworkbench import CellSpace, GraphSpace, plots
 from nasworkbench.errors import SettingsError, WorkbenchError
-from nasworkbench.genotype import Block, Cell, Genotype
 from nasworkbench.plots import operations, style
+from nasworkbench.spaces import Decision, Space
 
 NAN = float("nan")
-#: identity, identity | avg, identity
-ONE = Genotype(
-    Cell((Block(0, "identity", 1, "identity", "concat"),)),
-    Cell((Block(1, "avg_pool_3x3", 1, "identity"),)),
-)
-#: sep, conv, conv, conv: block 1 reads block 0
-TWO = Genotype(
-    Cell((Block(0, "sep_conv_3x3", 0, "conv_1x1"),)),
-    Cell((Block(0, "conv_1x1", 1, "conv_1x1"), Block(2, "conv_1x1", 1, "conv_1x1"))),
-)
+SPACE = CellSpace(2, ("identity", "avg_pool_3x3", "conv_1x1", "sep_conv_3x3"))
+#: A block: left and right input, left and right operation, combination. Four identities joined by
+#: concat | avg, identity, identity, identity
+ONE = (*(0, 1, 0, 0, 1, 0, 1, 0, 0, 1), *(1, 1, 1, 0, 0, 0, 0, 0, 0, 0))
+#: sep, conv, conv, conv | four conv: block 1 reads block 0
+TWO = (*(0, 0, 3, 2, 0, 0, 0, 2, 2, 0), *(0, 1, 2, 2, 0, 2, 1, 2, 2, 0))
 
 
 def trials(*rows: tuple) -> pandas.DataFrame:
     """A table as ``Search.trials()`` gives it, with the columns that figures need."""
-    names = ["number", "place", "status", "reward", "cached", "genotype"]
-    frame = pandas.DataFrame(rows, columns=names)
-    frame["genotype"] = [genotype.to_json() for genotype in frame["genotype"]]
-    return frame.astype({"reward": float, "cached": bool})
+    names = ["number", "completion_order", "status", "reward", "cached", "tokens"]
+    return pandas.DataFrame(rows, columns=names).astype({"reward": float, "cached": bool})
 
 
 TRIALS = trials(
@@ -48,10 +42,6 @@ TRIALS = trials(
 
 def lines(ax) -> dict[str, object]:
     return {line.get_label(): line for line in ax.get_lines()}
-
-
-def words(ax) -> list[str]:
-    return [text.get_text() for text in ax.texts]
 
 
 # --- rewards ----------------------------------------------------------------------------------
@@ -72,16 +62,16 @@ def test_reward_rows_follow_the_order_in_which_trials_ended():
 def test_rows_leave_the_table_as_it_was():
     before = TRIALS.copy()
     plots.reward_rows(TRIALS)
-    plots.operation_rows(TRIALS)
+    plots.operation_rows(TRIALS, SPACE)
     pandas.testing.assert_frame_equal(TRIALS, before)
 
 
 @pytest.mark.parametrize("window", [0, -1, 2.0, True, "5"])
 def test_a_window_is_a_number_of_trials(window):
-    with pytest.raises(SettingsError, match="window counts trials"):
+    with pytest.raises(SettingsError, match="window must be a whole number from 1"):
         plots.reward_rows(TRIALS, window)
-    with pytest.raises(SettingsError, match="window counts trials"):
-        plots.operation_rows(TRIALS, window)
+    with pytest.raises(SettingsError, match="window must be a whole number from 1"):
+        plots.operation_rows(TRIALS, SPACE, window)
 
 
 def test_rewards_are_drawn_as_dots_lines_and_crosses():
@@ -130,8 +120,9 @@ def test_no_scale_is_made_up_where_everything_failed():
 
 def test_operations_are_counted_in_both_cells_window_by_window():
     # finished in the order ONE, ONE | TWO, TWO, TWO: the last window takes the remainder
-    rows = plots.operation_rows(TRIALS, window=2)
+    rows = plots.operation_rows(TRIALS, SPACE, window=2)
     assert rows[["first", "last"]].drop_duplicates().to_numpy().tolist() == [[1, 2], [3, 5]]
+    assert rows["choice"].tolist() == 2 * list(SPACE.operations)
     found = {
         (first, choice): (count, share)
         for first, choice, count, share in rows[
@@ -139,84 +130,139 @@ def test_operations_are_counted_in_both_cells_window_by_window():
         ].itertuples(index=False)
     }
     assert found == {
-        (1, "identity"): (6, 0.75),
-        (1, "avg_pool_3x3"): (2, 0.25),
+        (1, "identity"): (14, 14 / 16),
+        (1, "avg_pool_3x3"): (2, 2 / 16),
         (1, "conv_1x1"): (0, 0.0),
         (1, "sep_conv_3x3"): (0, 0.0),
         (3, "identity"): (0, 0.0),
         (3, "avg_pool_3x3"): (0, 0.0),
-        (3, "conv_1x1"): (15, 15 / 18),
-        (3, "sep_conv_3x3"): (3, 3 / 18),
+        (3, "conv_1x1"): (21, 21 / 24),
+        (3, "sep_conv_3x3"): (3, 3 / 24),
     }
 
 
-def test_operations_of_one_role_and_of_a_whole_space():
-    rows = plots.operation_rows(TRIALS, 5, "normal", ["conv_1x1", "conv_3x3", "identity"])
-    assert rows["choice"].tolist() == ["conv_1x1", "conv_3x3", "identity"]
-    assert rows["count"].tolist() == [3, 0, 4]
-    # the three sep_conv_3x3 are not listed, but a share is one of all ten operations
-    assert rows["frequency"].tolist() == [3 / 10, 0.0, 4 / 10]
+def test_operations_of_one_role():
+    rows = plots.operation_rows(TRIALS, SPACE, 5, "normal")
+    assert rows["choice"].tolist() == list(SPACE.operations)
+    assert rows["count"].tolist() == [8, 0, 9, 3]
+    assert rows["frequency"].tolist() == [8 / 20, 0.0, 9 / 20, 3 / 20]
+    tied = CellSpace(1, SPACE.operations, tied=True)
+    frame = trials((0, 1, "ok", 0.1, False, (0, 1, 3, 2, 0)))
+    for role in ("both", None):
+        assert plots.operation_rows(frame, tied, role=role)["count"].tolist() == [0, 0, 1, 1]
 
 
 def test_hidden_states_and_combinations():
-    states = plots.choice_rows(TRIALS, "hidden_state", 5)
+    states = plots.choice_rows(TRIALS, SPACE, "hidden_state", 5)
     assert dict(zip(states["choice"], states["count"], strict=True)) == {
-        "h[i-1]": 2 + 6 + 3,
-        "h[i]": 2 + 4 + 3 + 3,
+        "h[i-1]": 2 * 4 + 3 * 5,
+        "h[i]": 2 * 4 + 3 * 2,
         "block 0": 3,
     }
-    joins = plots.choice_rows(TRIALS, "combination", 5)
-    assert dict(zip(joins["choice"], joins["count"], strict=True)) == {"add": 2 + 9, "concat": 2}
+    joins = plots.choice_rows(TRIALS, SPACE, "combination", 5)
+    assert dict(zip(joins["choice"], joins["count"], strict=True)) == {"add": 16, "concat": 4}
 
 
 def test_other_inputs_than_two_have_names_too():
-    cell = Cell((Block(0, "identity", 2, "identity"),), inputs=3)
-    frame = trials((0, 1, "ok", 0.1, False, Genotype(cell, cell)))
-    rows = plots.choice_rows(frame, "hidden_state")
-    assert rows["choice"].tolist() == ["h[i-2]", "h[i]"]
+    space = CellSpace(1, ("identity",), "add", inputs=3, tied=True)
+    frame = trials((0, 1, "ok", 0.1, False, (0, 2, 0, 0, 0)))
+    rows = plots.choice_rows(frame, space, "hidden_state")
+    assert rows["choice"].tolist() == ["h[i-2]", "h[i-1]", "h[i]"]
+    assert rows["count"].tolist() == [1, 0, 1]
+
+
+def counted(space, frame, kind, window, role):
+    """The rows of ``choice_rows``, counted one decision at a time."""
+    sequences = frame.sort_values("completion_order")["tokens"].tolist()
+    counts = {}
+    for index, tokens in enumerate(sequences):
+        first = min(index // window, max(len(sequences) // window, 1) - 1) * window + 1
+        for decision, token in zip(space.decisions, tokens, strict=True):
+            if decision.kind == kind and role in (None, decision.cell):
+                key = first, decision.labels[token]
+                counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+@pytest.mark.parametrize(
+    "space",
+    [CellSpace(), CellSpace(3, ("conv_1x1", "identity"), inputs=4, tied=True), GraphSpace()],
+    ids=repr,
+)
+def test_choices_of_every_space(space):
+    generator = numpy.random.default_rng(0)
+    tokens = [space.sample_tokens(generator) for _ in range(47)]
+    order = generator.permutation(47)
+    frame = pandas.DataFrame({"completion_order": order + 1, "tokens": tokens})
+    for kind in dict.fromkeys(decision.kind for decision in space.decisions):
+        for role in (None, *dict.fromkeys(decision.cell for decision in space.decisions)):
+            rows = plots.choice_rows(frame, space, kind, 10, role)
+            assert rows["last"].drop_duplicates().tolist() == [10, 20, 30, 47]
+            found = dict(zip(zip(rows["first"], rows["choice"], strict=True), rows["count"],
+                             strict=True))  # fmt: skip
+            expected = counted(space, frame, kind, 10, role)
+            assert {key: count for key, count in found.items() if count} == expected
+            numpy.testing.assert_allclose(rows.groupby("first")["frequency"].sum(), 1)
+    _, ax = plots.figure()
+    plots.draw_operations(plots.operation_rows(frame, space, 10), ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(space.operations)
 
 
 def test_what_operation_rows_refuse():
-    with pytest.raises(SettingsError, match="normal and reduction"):
-        plots.operation_rows(TRIALS, role="both")
-    with pytest.raises(SettingsError, match="hidden_state and combination"):
-        plots.choice_rows(TRIALS, "blocks")
+    with pytest.raises(SettingsError, match="role must be one of normal and reduction, got 'both'"):
+        plots.operation_rows(TRIALS, SPACE, role="both")
+    with pytest.raises(SettingsError, match=r"kind .* hidden_state and combination, got 'blocks'"):
+        plots.choice_rows(TRIALS, SPACE, "blocks")
 
 
-def test_genotypes_of_another_space_have_no_operations():
-    frame = TRIALS.assign(genotype=json.dumps({"format": "mine/1", "layers": [1, 2]}))
-    assert plots.operation_rows(frame).empty
+class Coins(Space):
+    """A space without operations: two coins."""
+
+    decisions = tuple(Decision(f"coin {n}", "coins", n, "side", ("head", "tail")) for n in (0, 1))
+
+    def decode(self, tokens):
+        return self.check(tokens)
+
+    def encode(self, genotype):
+        return genotype
+
+    def settings(self):
+        return {}
+
+
+def test_a_space_without_operations_has_none():
+    frame = trials((0, 1, "ok", 0.1, False, (0, 1)), (1, 2, "ok", 0.1, False, (1, 1)))
+    assert plots.operation_rows(frame, Coins()).empty
+    assert plots.choice_rows(frame, Coins(), "side")["count"].tolist() == [1, 3]
 
 
 def test_operations_are_a_heat_map_with_a_row_per_operation():
-    space = CellSpace()
     figure, ax = plots.figure()
-    plots.draw_operations(plots.operation_rows(TRIALS, 2, choices=space.operations), ax)
+    plots.draw_operations(plots.operation_rows(TRIALS, SPACE, 2), ax)
     (mesh,) = (c for c in ax.collections if isinstance(c, QuadMesh))
-    assert mesh.get_array().shape == (13, 2)
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(space.operations)
-    assert mesh.get_array()[0].tolist() == [0.75, 0.0]  # identity
-    assert ax.get_ylim() == (13, 0)  # identity on top
+    assert mesh.get_array().shape == (4, 2)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(SPACE.operations)
+    assert mesh.get_array()[0].tolist() == [0.875, 0.0]  # identity
+    assert ax.get_ylim() == (4, 0)  # identity on top
     assert ax.get_xlim() == (0.5, 5.5)
-    assert len(ax.texts) == 26
-    assert words(ax)[0] == "75"
+    assert words(ax) == ["88", "0", "12", "0", "0", "88", "0", "12"]  # from left to right
     (bar,) = (other for other in figure.axes if other is not ax)
     assert bar.get_ylabel() == "share of all proposed operations"
     (even,) = (line for line in bar.get_lines() if len(line.get_ydata()) == 2)
-    assert even.get_ydata()[0] == pytest.approx(1 / 13)
+    assert even.get_ydata()[0] == pytest.approx(1 / 4)
 
 
 def test_many_windows_are_not_written_into():
-    frame = pandas.concat([TRIALS] * 10, ignore_index=True).assign(place=range(1, 51))
+    frame = pandas.concat([TRIALS] * 10, ignore_index=True).assign(completion_order=range(1, 51))
     _, ax = plots.figure()
-    plots.draw_operations(plots.operation_rows(frame, 2), ax)
+    plots.draw_operations(plots.operation_rows(frame, SPACE, 2), ax)
     assert ax.collections[0].get_array().shape[1] == 25 > operations.MOST_WRITTEN
     assert words(ax) == []
 
 
 def test_no_operations_are_said_in_words():
     _, ax = plots.figure()
-    plots.draw_operations(plots.operation_rows(TRIALS[:0]), ax)
+    plots.draw_operations(plots.operation_rows(TRIALS[:0], SPACE), ax)
     assert words(ax) == ["no operation has been proposed yet"]
 
 
@@ -284,13 +330,13 @@ def test_updates_need_three_axes():
         plots.draw_updates(plots.update_rows(UPDATES), axes)
 
 
-# --- the judgement ----------------------------------------------------------------------------
+# --- retrained --------------------------------------------------------------------------------
 
 
 def retraining(origin, key, reward, seed, test, status="ok"):
     return {
         "origin": origin, "key": key, "reward": reward, "seed": seed, "status": status,
-        "cause": None, "genotype": ONE.to_json(), "validation": test, "test": test, "seconds": 1.0,
+        "cause": None, "genotype": "{}", "validation": test, "test": test, "seconds": 1.0,
     }  # fmt: skip
 
 
@@ -304,7 +350,7 @@ RETRAININGS = [
 ]
 
 
-def test_judged_rows_rank_each_search_by_its_reward():
+def test_retrained_rows_rank_each_search_by_its_reward():
     rows = plots.retrained_rows(RETRAININGS)
     assert rows["origin"].tolist() == ["controller"] * 4 + ["random"] * 2
     assert rows["key"].tolist() == ["bbbb", "bbbb", "aaaa", "aaaa", "cccc", "cccc"]
@@ -336,7 +382,7 @@ def test_the_interval_is_as_wide_as_the_standard_error_says():
     assert plots.mean_interval(values) == (mean, low, high)  # reproducible
 
 
-def test_judged_cells_are_drawn_side_by_side():
+def test_retrained_cells_are_drawn_side_by_side():
     _, ax = plots.figure()
     plots.draw_retrained(plots.retrained_rows(RETRAININGS), ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == [
@@ -354,7 +400,7 @@ def test_judged_cells_are_drawn_side_by_side():
     assert ax.get_xlabel() == "test accuracy"
 
 
-def test_hundreds_of_judged_cells_have_no_names():
+def test_hundreds_of_retrained_cells_have_no_names():
     rows = plots.retrained_rows(
         [retraining("controller", f"{n:04}", n / 100, 0, n / 100) for n in range(60)]
     )
@@ -363,11 +409,11 @@ def test_hundreds_of_judged_cells_have_no_names():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["controller: mean"]
 
 
-def test_nothing_judged_is_said_in_words():
+def test_nothing_retrained_is_said_in_words():
     for rows in ([], [retraining("controller", "a", 0.1, 0, None, "error")]):
         _, ax = plots.figure()
         plots.draw_retrained(plots.retrained_rows(rows), ax)
-        assert words(ax) == ["no retrained network has been judged yet"]
+        assert words(ax) == ["no network has been retrained yet"]
 
 
 # --- style ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
+from plot_helpers import words
 from test_compare import BEST, EVALUATOR, TABLE
 
 from nasworkbench import plots
@@ -57,10 +58,6 @@ def drawn(draw, rows, **settings):
     return ax
 
 
-def words(ax):
-    return [text.get_text() for text in ax.texts]
-
-
 def named(ax):
     return {line.get_label(): line for line in ax.get_lines() if line.get_label()[0] != "_"}
 
@@ -99,7 +96,7 @@ def test_the_points_lie_dense_on_a_logarithmic_scale(budget, first):
 
 def test_unknown_measures_and_points():
     for rows in (plots.comparison_rows, lambda c, m: plots.verdict_rows(c, "a", 4, m)):
-        with pytest.raises(SettingsError, match="no measure 'luck'; there are rank, "):
+        with pytest.raises(SettingsError, match=r"measure must be one of rank, .* got 'luck'"):
             rows(TWO, "luck")
     with pytest.raises(SettingsError, match="from 1 to the budget of 4"):
         plots.comparison_rows(TWO, at=[5])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.collections import PathCollection, QuadMesh
 from PIL import Image
+from plot_helpers import words
 
 from nasworkbench import CellSpace, GraphSpace, plots
 from nasworkbench.controllers.policy import LSTMPolicy
@@ -19,7 +20,6 @@ from nasworkbench.plots.decisions import (
     decision_rows,
     draw_decision,
     draw_policy,
-    option_names,
     policy_rows,
 )
 from nasworkbench.spaces.base import Decision
@@ -34,10 +34,6 @@ def policy(space, seed=0):
     return LSTMPolicy(choices, generator=torch.Generator().manual_seed(seed))
 
 
-def words(ax):
-    return [text.get_text() for text in ax.texts]
-
-
 def shape(made):
     return Image.open(io.BytesIO(plots.png(made))).size
 
@@ -46,15 +42,15 @@ def shape(made):
 
 
 def test_hidden_states_have_the_names_that_cells_give_them():
-    assert option_names(THREE) == ("h[i-1]", "h[i]", "block 0")
-    assert option_names(OPERATIONS) == ("a", "b")
+    assert THREE.labels == ("h[i-1]", "h[i]", "block 0")
+    assert OPERATIONS.labels == ("a", "b")
     for inputs in (1, 2, 4):
         space = CellSpace(blocks=3, inputs=inputs)
         cell = space.sample(0).normal
         for decision in space.decisions[:15]:
             if decision.kind == "hidden_state":
                 states = range(inputs + decision.block)
-                assert option_names(decision) == tuple(map(cell.state_name, states))
+                assert decision.labels == tuple(map(cell.state_name, states))
 
 
 def test_one_decision_is_a_row_per_option():
@@ -92,7 +88,7 @@ def test_what_is_no_distribution_is_refused():
     with pytest.raises(SettingsError, match=r"has 3 choices.*shape \(2,\)"):
         decision_rows(LOGS[:2], THREE)
     for token in (-1, 3):
-        with pytest.raises(SettingsError, match=f"token {token} is out of range.*0 to 2"):
+        with pytest.raises(SettingsError, match=f"its token must be .* from 0 to 2, got {token}"):
             decision_rows(LOGS, THREE, token)
 
 

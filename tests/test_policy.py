@@ -3,12 +3,15 @@
 import itertools
 import math
 
+import numpy
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from nasworkbench.controllers import LSTMPolicy
-from nasworkbench.controllers.policy import entropy
+from nasworkbench.controllers.policy import entropy, flattened, padded
 from nasworkbench.spaces import CellSpace
 
 CHOICES = (2, 3, 1, 4)
@@ -180,17 +183,48 @@ def test_samples_carry_the_log_probabilities_of_teacher_forcing(temperature):
     """The sampler is written for speed; it must say the same as the differentiable pass."""
     choices = [decision.choices for decision in CellSpace().decisions]
     policy = LSTMPolicy(choices, 100, torch.Generator().manual_seed(0), temperature)
-    tokens, log_probs, entropies = policy.sample(64, torch.Generator().manual_seed(1))
-    assert tokens.shape == log_probs.shape == entropies.shape == (64, 50)
+    tokens, log_probs, log_distribution = policy.sample(64, torch.Generator().manual_seed(1))
+    assert tokens.shape == log_probs.shape == (64, 50)
+    assert log_distribution.shape == (64, 50, 13)
     assert not log_probs.requires_grad
-    again, entropies_again = policy.evaluate(tokens)
+    again, entropies = policy.evaluate(tokens)
     assert torch.allclose(log_probs, again, atol=1e-6)
-    assert torch.allclose(entropies, entropies_again, atol=1e-6)
+    assert torch.allclose(entropy(log_distribution), entropies, atol=1e-6)
+    assert torch.allclose(log_distribution, policy.log_distribution(tokens), atol=1e-6)
     policy.double()
-    tokens, log_probs, entropies = policy.sample(9, torch.Generator().manual_seed(1))
-    again, entropies_again = policy.evaluate(tokens)
+    tokens, log_probs, log_distribution = policy.sample(9, torch.Generator().manual_seed(1))
+    again, entropies = policy.evaluate(tokens)
     assert torch.allclose(log_probs, again, atol=1e-12)
-    assert torch.allclose(entropies, entropies_again, atol=1e-12)
+    assert torch.allclose(entropy(log_distribution), entropies, atol=1e-12)
+    assert torch.allclose(log_distribution, policy.log_distribution(tokens), atol=1e-12)
+
+
+def test_samples_can_be_learnt_from():
+    """Drawn without autograd's bookkeeping, and yet ordinary tensors."""
+    policy = make()
+    tokens, log_probs, log_distribution = policy.sample(5, torch.Generator().manual_seed(1))
+    ratio = (policy.evaluate(tokens)[0] - log_probs).exp()
+    (ratio.sum() * log_distribution[:, 0, 0].sum()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in policy.parameters())
+
+
+def test_a_string_is_drawn_from_its_own_random_numbers_alone():
+    policy = make()
+    shape = (30, len(CHOICES), max(CHOICES))
+    uniform = torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    tokens, log_probs, _ = policy.draw(uniform)
+    for place in range(30):
+        one, log_prob, _ = policy.draw(uniform[place : place + 1])
+        assert torch.equal(one[0], tokens[place])
+        assert torch.allclose(log_prob[0], log_probs[place], rtol=0, atol=1e-12)
+
+
+def test_heat_multiplies_the_temperature():
+    cold, warm = make(temperature=0.5), make(temperature=1.25)
+    uniform = torch.rand(200, len(CHOICES), max(CHOICES), dtype=torch.float64)
+    for one, two in zip(cold.draw(uniform, heat=2.5), warm.draw(uniform), strict=True):
+        assert torch.equal(one, two)
+    assert cold.temperature == 0.5
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 2.0])
@@ -215,3 +249,21 @@ def test_samples_depend_on_the_generator_alone():
     two, *_ = policy.sample(30, torch.Generator().manual_seed(4))
     other, *_ = policy.sample(30, torch.Generator().manual_seed(5))
     assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+# --- distributions as an array ------------------------------------------------------------------
+
+
+@given(choices=st.lists(st.integers(1, 6), min_size=1, max_size=5), batch=st.integers(0, 3))
+def test_padded_and_flattened_are_opposites(choices, batch):
+    flat = numpy.arange(1, 1 + batch * sum(choices), dtype=numpy.float16)
+    flat = flat.reshape(batch, sum(choices))
+    rows = padded(flat, choices)
+    assert rows.shape == (batch, len(choices), max(choices)) and rows.dtype == numpy.float32
+    assert numpy.array_equal(flattened(rows, choices), flat)
+    assert numpy.count_nonzero(rows) == flat.size  # the rest is padding
+    for one, string in zip(flat, rows, strict=True):
+        assert numpy.array_equal(padded(one, choices), string)
+        parts = numpy.split(one, numpy.cumsum(choices)[:-1])
+        for part, row in zip(parts, string, strict=True):
+            assert numpy.array_equal(row[: len(part)], part) and not row[len(part) :].any()

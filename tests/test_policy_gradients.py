@@ -6,6 +6,7 @@ gradient is caught instead of taken.
 """
 
 import itertools
+import json
 
 import pytest
 import torch
@@ -312,6 +313,31 @@ def test_updates_come_in_the_order_of_telling(kind):
         assert tokens == [list(p.tokens) for p in mine]
         assert torch.allclose(torch.tensor(stored), torch.tensor([p.log_probs for p in mine]))
         assert rewards == [p.number / 16 for p in mine]
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_an_update_records_what_it_used(kind, whiten):
+    settings = {"epochs": 2} if kind is PPO else {}
+    controller = make(kind, batch_size=4, whiten_advantages=whiten, **settings)
+    proposals = controller.ask(8)[::-1]
+    rewards = [0.1, 0.9, 0.4, 0.2, 0.3, 0.3, 1.0, 0.7]
+    expected_baseline = 0.4  # the mean of the first batch, before the very first
+    for batch in (slice(0, 4), slice(4, 8)):
+        used, inner = [], controller.loss
+        controller.loss = lambda x, a, used=used, inner=inner: used.append(a) or inner(x, a)
+        controller.tell([Outcome(*o) for o in zip(proposals[batch], rewards[batch], strict=True)])
+        del controller.loss
+        update = json.loads(json.dumps(controller.last_update))
+        assert update == controller.last_update
+        assert update["numbers"] == [proposal.number for proposal in proposals[batch]]
+        assert update["advantages"] == used[0].tolist()
+        assert update["baseline_before"] == pytest.approx(expected_baseline, abs=1e-6)
+        if not whiten:
+            differences = [reward - expected_baseline for reward in rewards[batch]]
+            assert update["advantages"] == pytest.approx(differences, abs=1e-6)
+        assert update["baseline"] == controller.baseline
+        expected_baseline = controller.baseline
 
 
 @pytest.mark.parametrize("kind", [Reinforce, PPO])

@@ -1,4 +1,4 @@
-"""Results that survive: the file of records, and the queue that fills it."""
+"""Results that survive: the file of records, and the tasks that fill it."""
 
 import contextlib
 import json
@@ -179,7 +179,7 @@ def test_damaged_line_is_refused_and_left(tmp_path, number, line):
 def test_files_of_another_kind_are_left(tmp_path, data):
     path = tmp_path / "results.jsonl"
     path.write_bytes(data)
-    with pytest.raises(StoreError, match=r"no file of results.*choose another folder"):
+    with pytest.raises(StoreError, match=r"not a file of results.*choose another folder"):
         Records(path, WORK)
     assert path.read_bytes() == data
 
@@ -212,7 +212,7 @@ def test_other_work_is_refused_by_name(tmp_path, work, parts):
 def test_open_only_once(tmp_path):
     path = filled(tmp_path / "results.jsonl")
     with Records(path, WORK) as first:
-        with pytest.raises(StoreError, match="being written to, by another process or by this"):
+        with pytest.raises(StoreError, match="open already, in another process or in this"):
             Records(path, WORK)
         first.add("four", 16)
     assert stored(path) == RESULTS | {"four": 16}
@@ -289,22 +289,20 @@ def test_interrupted_while_writing(tmp_path, monkeypatch):
     assert stored(path) == RESULTS | {"four": 16, "five": 25}
 
 
-def test_file_that_takes_little_at_a_time(tmp_path):
-    class Little:
-        def __init__(self, file):
-            self.file = file
+def test_file_that_takes_little_at_a_time(tmp_path, monkeypatch):
+    write, calls = os.write, []
 
-        def write(self, data):
-            return self.file.write(data[:7])
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
+    def little(descriptor, data):
+        calls.append(data)
+        return write(descriptor, data[:7])
 
     path = tmp_path / "results.jsonl"
     with Records(path, WORK) as records:
-        records._file = Little(records._file)
+        monkeypatch.setattr(os, "write", little)
         for name, result in RESULTS.items():
             records.add(name, result)
+        monkeypatch.undo()
+    assert len(calls) > 10
     assert stored(path) == RESULTS
 
 
@@ -337,7 +335,7 @@ def test_nothing_that_add_returned_for_is_lost(killed):
 
 
 def test_second_process_is_refused(killed):
-    assert "second.jsonl is being written to, by another process" in killed["second"]
+    assert "second.jsonl is open already, in another process" in killed["second"]
 
 
 # --- many tasks ----------------------------------------------------------------------------------

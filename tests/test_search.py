@@ -19,6 +19,7 @@ from search_helpers import (
     new,
     out_of_memory,
     raises,
+    same,
     share_or_fail,
     slow_share,
     small_space,
@@ -33,24 +34,6 @@ MEASURED = [
     "cached", "cause", "curves", "parameters", "log_prob", "updates_at_proposal",
     "updates_at_tell",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_bars(monkeypatch):
-    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-
-
-def same(a, b):
-    """Whether two nested states are equal to the bit."""
-    if isinstance(a, numpy.ndarray):
-        return isinstance(b, numpy.ndarray) and a.dtype == b.dtype and numpy.array_equal(a, b)
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 class Told(RandomSearch):
@@ -187,7 +170,7 @@ def test_failures_are_recorded_and_told(tmp_path, failure_reward):
         (lambda g: Evaluation(None), "diverged", "the reward None"),
         (lambda g: Evaluation(None, "timeout", "too slow"), "timeout", "too slow"),
         (lambda g: "much", "error", "could not convert"),
-        (lambda g: Evaluation(0.5, "great"), "error", "status is 'great'"),
+        (lambda g: Evaluation(0.5, "great"), "error", "stopped and error, got 'great'"),
         (lambda g: Evaluation(0.5, curves=[{1, 2}]), "error", "curves must be ready for JSON"),
         (lambda g: Evaluation(0.5, "stopped"), "error", "without being told to"),
     ],
@@ -204,7 +187,6 @@ def test_kinds_of_failure(tmp_path, evaluator, status, cause):
 
 
 def test_numbers_of_other_kinds_are_taken(tmp_path):
-    import numpy
 
     def measured(genotype):
         return Evaluation(torch.tensor(0.25), parameters=numpy.int64(12))

@@ -17,11 +17,6 @@ from nasworkbench.search import Store
 from nasworkbench.search.packing import digest
 
 
-@pytest.fixture(autouse=True)
-def no_bars(monkeypatch):
-    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-
-
 @pytest.fixture
 def folder(tmp_path):
     """A finished search of six trials, closed."""
@@ -160,9 +155,7 @@ def test_damaged_file_is_left_as_it_is(folder, damage):
     path.write_bytes(damage(path.read_bytes()))
     before = files(folder)
     for attempt in (lambda: Search.resume(folder, identity_share), lambda: Store(folder)):
-        with pytest.raises(
-            StoreError, match=r"is damaged or holds no search .*restore"
-        ):
+        with pytest.raises(StoreError, match=r"is damaged or holds no search .*restore"):
             attempt()
     assert files(folder) == before
 

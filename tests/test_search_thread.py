@@ -34,11 +34,6 @@ MEASURED = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def no_bars(monkeypatch):
-    monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-
-
 # --- in a thread --------------------------------------------------------------------------------
 
 

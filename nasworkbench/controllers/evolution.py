@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
 from ..checks import number, whole
 from ..spaces import Space
-from .base import Controller, Outcome
+from ..spaces.base import Tokens
+from .base import Controller, Outcome, Proposal
+
+
+def mutate(tokens: Tokens, space: Space, rng: numpy.random.Generator) -> Tokens:
+    """The tokens with one decision changed to another of its choices.
+
+    First a kind of decision is drawn (hidden state, operation, ...), all kinds equally likely, then
+    one decision of that kind, then its new value. Without a decision to change nothing changes.
+    """
+    kinds: dict[str, list[int]] = {}  # the decisions of each kind that have a second choice
+    for place, decision in enumerate(space.decisions):
+        if decision.choices > 1:
+            kinds.setdefault(decision.kind, []).append(place)
+    if not kinds:
+        return tokens
+    places = list(kinds.values())[rng.integers(len(kinds))]
+    place = places[rng.integers(len(places))]
+    other = int(rng.integers(space.decisions[place].choices - 1))
+    other += other >= tokens[place]  # any value but the present one
+    return (*tokens[:place], other, *tokens[place + 1 :])
 
 
 class RegularizedEvolution(Controller):
@@ -24,9 +42,12 @@ class RegularizedEvolution(Controller):
         sample: members of a tournament, drawn with replacement, S in the paper (25).
         identity: probability that a child is an unchanged copy (0.05 in the paper).
 
-    A mutation changes one hidden state or one operation, both kinds equally likely, to another
-    value. The paper's space only adds; here the combination is a third kind (this project's
-    choice). With many workers the population is what has been told so far.
+    A mutation (:func:`mutate`) changes one hidden state or one operation, both kinds equally
+    likely, to another value. The paper's space only adds; here the combination is a third kind
+    (this project's choice). With many workers the population is what has been told so far.
+
+    Raises:
+        SettingsError: a setting out of range.
     """
 
     def __init__(
@@ -42,33 +63,17 @@ class RegularizedEvolution(Controller):
         self.population = whole("population", population)
         self.sample = whole("sample", sample)
         self.identity = number("identity", identity, 0.0, 1.0)
-        self.generator = numpy.random.default_rng(self.seed)
-        self.members: deque[tuple[tuple[int, ...], float]] = deque(maxlen=self.population)
-        self._mutable: dict[str, list[int]] = {}  # kind of decision -> places with a choice
-        for place, decision in enumerate(space.decisions):
-            if decision.choices > 1:
-                self._mutable.setdefault(decision.kind, []).append(place)
+        self.members: deque[tuple[Tokens, float]] = deque(maxlen=self.population)
 
-    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        drawn = []
-        for place in range(self.asked, self.asked + count):
-            random = place < self.population or not self.members
-            drawn.append(
-                (self.space.sample_tokens(self.generator) if random else self._child(), ())
-            )
-        return drawn
+    def _draw(self, numbers: range) -> list[Proposal]:
+        return [self.proposal(n, self._tokens(n, self.generator(n))) for n in numbers]
 
-    def _child(self) -> tuple[int, ...]:
-        tournament = self.generator.integers(len(self.members), size=self.sample)
+    def _tokens(self, number: int, rng: numpy.random.Generator) -> Tokens:
+        if number < self.population or not self.members:
+            return self.space.sample_tokens(rng)
+        tournament = rng.integers(len(self.members), size=self.sample)
         parent, _ = max((self.members[i] for i in tournament), key=lambda member: member[1])
-        tokens = list(parent)
-        if self._mutable and self.generator.random() >= self.identity:
-            kinds = list(self._mutable)
-            places = self._mutable[kinds[self.generator.integers(len(kinds))]]
-            place = places[self.generator.integers(len(places))]
-            other = self.generator.integers(self.space.decisions[place].choices - 1)
-            tokens[place] = int(other + (other >= tokens[place]))  # any value but the present one
-        return tuple(tokens)
+        return parent if rng.random() < self.identity else mutate(parent, self.space, rng)
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """The outcomes join the population in this order; the oldest members leave it."""
@@ -79,14 +84,9 @@ class RegularizedEvolution(Controller):
         return {name: getattr(self, name) for name in names}
 
     def state_dict(self) -> dict[str, Any]:
-        generator = json.dumps(self.generator.bit_generator.state)
-        return {
-            "progress": {"asked": self.asked, "generator": generator},
-            "members": list(self.members),
-        }
+        return super().state_dict() | {"members": list(self.members)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.asked = state["progress"]["asked"]
-        self.generator.bit_generator.state = json.loads(state["progress"]["generator"])
+        super().load_state_dict(state)
         self.members.clear()
         self.members.extend((tuple(tokens), reward) for tokens, reward in state["members"])

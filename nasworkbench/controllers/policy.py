@@ -1,17 +1,19 @@
 """The policy: an LSTM that makes one decision after another (NASNet paper, appendix A.2).
 
 Each decision's softmax reads the LSTM's hidden state; the token that was drawn is embedded and fed
-back as the next input. The probability of a whole string is the product over its decisions.
+back as the next input. The probability of a token sequence is the product over its decisions.
 
-Shapes: ``B`` strings in a batch, ``T`` decisions, ``C`` choices of the widest decision (narrower
-ones are padded, and the padding is masked to probability 0), ``H`` hidden units.
+Shapes: ``B`` token sequences in a batch, ``T`` decisions, ``C`` choices of the widest decision
+(narrower ones are padded, and the padding is masked to probability 0), ``H`` hidden units.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,22 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+class Policy(Protocol):
+    """What a controller needs of a ``torch.nn.Module`` that is its policy, as :class:`LSTMPolicy`
+    does it."""
+
+    choices: tuple[int, ...]  #: of each decision, in order
+
+    def draw(self, uniform: Tensor, heat: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Token sequences from random numbers, with the probabilities they were drawn from."""
+
+    def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """log P of each token and the entropy of each decision, with gradient."""
+
+    def log_distribution(self, tokens: Tensor) -> Tensor:
+        """log P of every choice."""
 
 
 class LSTMPolicy(nn.Module):
@@ -56,14 +74,14 @@ class LSTMPolicy(nn.Module):
         self.temperature = temperature
         steps, widest = len(choices), max(choices)
         counts = torch.tensor(choices)
-        self.embedding = nn.Embedding(1 + sum(choices), hidden)  # row 0 starts a string
+        self.embedding = nn.Embedding(1 + sum(choices), hidden)  # row 0 starts a sequence
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
         self.head_weight = nn.Parameter(torch.empty(steps, hidden, widest))
         self.head_bias = nn.Parameter(torch.empty(steps, 1, widest))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
         # mask[t, 0, c] is True where decision t has no choice c; offsets[t] + token = embedding row
-        mask = (torch.arange(widest) >= counts[:, None])[:, None, :]
+        mask = torch.from_numpy(~real_choices(choices))[:, None, :]
         self.register_buffer("mask", mask, persistent=False)
         offsets = 1 + torch.cumsum(counts, 0) - counts
         self.register_buffer("offsets", offsets, persistent=False)
@@ -80,9 +98,8 @@ class LSTMPolicy(nn.Module):
         rows = (tokens + self.offsets)[:, :-1]
         rows = torch.cat([rows.new_zeros(len(tokens), 1), rows], dim=1)
         states, _ = self.lstm(self.embedding(rows))  # (B, T, H)
-        logits = torch.baddbmm(
-            self.head_bias, states.transpose(0, 1), self.head_weight
-        )  # (T, B, C)
+        # (T, B, C), a weight matrix for each decision
+        logits = torch.baddbmm(self.head_bias, states.transpose(0, 1), self.head_weight)
         return self._log_softmax(logits).transpose(0, 1)
 
     def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,50 +107,62 @@ class LSTMPolicy(nn.Module):
         log_distribution = self.log_distribution(tokens)
         return _log_probs(log_distribution, tokens), entropy(log_distribution)
 
-    def _log_softmax(self, logits: Tensor) -> Tensor:
-        scaled = logits / self.temperature if self.temperature != 1 else logits
+    def _log_softmax(self, logits: Tensor, heat: float = 1.0) -> Tensor:
+        temperature = self.temperature * heat
+        scaled = logits / temperature if temperature != 1 else logits
         return scaled.masked_fill(self.mask, -torch.inf).log_softmax(-1)
 
-    @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw ``count`` strings.
+        """Draw ``count`` token sequences; returns what :meth:`draw` returns."""
+        steps, _, widest = self.mask.shape
+        dtype = self.head_weight.dtype
+        return self.draw(torch.rand(count, steps, widest, generator=generator, dtype=dtype))
+
+    def draw(self, uniform: Tensor, heat: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw one token sequence from each (T, C) of random numbers, and from nothing else.
 
         The same numbers as :meth:`log_distribution`, one decision at a time and without autograd's
         bookkeeping. A softmax is sampled by adding Gumbel noise to its logits and taking the
-        largest, so that the noise of all decisions is drawn at once.
+        largest.
+
+        Args:
+            uniform: (B, T, C) random numbers from 0 to 1.
+            heat: the temperature is multiplied by it.
 
         Returns:
-            tokens (B, T), log P of each of them (B, T), and each decision's entropy (B, T).
+            tokens (B, T), log P of each of them (B, T), and log P of every choice as it was when
+            they were drawn (B, T, C), minus infinity at choices that a decision does not have.
         """
         steps, _, widest = self.mask.shape
-        hidden = self.lstm.hidden_size
+        count, hidden = len(uniform), self.lstm.hidden_size
         dtype = self.head_weight.dtype
-        uniform = torch.rand(steps, count, widest, generator=generator, dtype=dtype)
-        noise = -torch.log(-torch.log(uniform.clamp_(1e-10, 1 - 1e-7))) * self.temperature
-        noise.masked_fill_(self.mask, -torch.inf)
+        with torch.inference_mode():
+            noise = -torch.log(-torch.log(uniform.transpose(0, 1).clamp(1e-10, 1 - 1e-7)))
+            noise = (noise * (self.temperature * heat)).masked_fill_(self.mask, -torch.inf)
 
-        # the LSTM's input is always an embedding row, so its share of the gates is a table
-        weight_in, weight_back, bias_in, bias_back = self.lstm.all_weights[0]
-        table = self.embedding.weight @ weight_in.T + (bias_in + bias_back)
-        start, *tables = table.split([1, *self.choices])
-        recurrent = weight_back.T.contiguous()
-        h = c = torch.zeros(count, hidden, dtype=dtype)
-        tokens = torch.empty(steps, count, dtype=torch.long)
-        logits = torch.empty(steps, count, widest, dtype=dtype)
-        fed_back = start.expand(count, -1)  # (B, 4H)
-        parts = (tables, self.head_weight, self.head_bias, noise, logits, tokens)
-        for rows, weight, bias, noise_t, logits_t, token in zip(*parts, strict=True):
-            gates = torch.addmm(fed_back, h, recurrent)  # (B, 4H): i, f, g, o
-            i, f, _, o = torch.sigmoid(gates).chunk(4, 1)
-            g = torch.tanh(gates[:, 2 * hidden : 3 * hidden])
-            c = torch.addcmul(f * c, i, g)
-            h = o * torch.tanh(c)
-            torch.addmm(bias, h, weight, out=logits_t)
-            torch.argmax(logits_t + noise_t, 1, out=token)
-            fed_back = rows.index_select(0, token)
-        log_distribution = self._log_softmax(logits)
-        log_probs, entropies = _log_probs(log_distribution, tokens), entropy(log_distribution)
-        return tokens.T.contiguous(), log_probs.T.contiguous(), entropies.T.contiguous()
+            # the LSTM's input is always an embedding row, so its share of the gates is a table
+            weight_in, weight_back, bias_in, bias_back = self.lstm.all_weights[0]
+            table = self.embedding.weight @ weight_in.T + (bias_in + bias_back)
+            start, *tables = table.split([1, *self.choices])
+            recurrent = weight_back.T.contiguous()
+            h = c = torch.zeros(count, hidden, dtype=dtype)
+            tokens = torch.empty(steps, count, dtype=torch.long)
+            logits = torch.empty(steps, count, widest, dtype=dtype)
+            fed_back = start.expand(count, -1)  # (B, 4H)
+            parts = (tables, self.head_weight, self.head_bias, noise, logits, tokens)
+            for rows, weight, bias, noise_t, logits_t, token in zip(*parts, strict=True):
+                gates = torch.addmm(fed_back, h, recurrent)  # (B, 4H): i, f, g, o
+                i, f, _, o = torch.sigmoid(gates).chunk(4, 1)
+                g = torch.tanh(gates[:, 2 * hidden : 3 * hidden])
+                c = torch.addcmul(f * c, i, g)
+                h = o * torch.tanh(c)
+                torch.addmm(bias, h, weight, out=logits_t)
+                torch.argmax(logits_t + noise_t, 1, out=token)
+                fed_back = rows.index_select(0, token)
+            log_distribution = self._log_softmax(logits, heat)
+            log_probs = _log_probs(log_distribution, tokens)
+        # copies, since autograd takes no tensor that was made in inference mode
+        return tokens.T.clone(), log_probs.T.clone(), log_distribution.transpose(0, 1).clone()
 
 
 def _log_probs(log_distribution: Tensor, tokens: Tensor) -> Tensor:
@@ -144,3 +173,29 @@ def entropy(log_distribution: Tensor) -> Tensor:
     """Entropy in nats of each distribution along the last axis; masked choices add nothing."""
     finite = log_distribution.masked_fill(log_distribution == -torch.inf, 0.0)
     return -(finite.exp() * finite).sum(-1)
+
+
+def real_choices(choices: Sequence[int]) -> numpy.ndarray:
+    """(T, C) bool: whether decision t has a choice c."""
+    return numpy.arange(max(choices)) < numpy.array(choices)[:, None]
+
+
+def padded(flat: numpy.ndarray, choices: Sequence[int]) -> numpy.ndarray:
+    """Distributions with a row per decision, as :attr:`Proposal.distributions` holds them flat.
+
+    Args:
+        flat: (..., S), S being the sum of ``choices``.
+        choices: number of choices of each decision.
+
+    Returns:
+        (..., T, C) float32; 0 where a decision has no such choice.
+    """
+    real = real_choices(choices)
+    rows = numpy.zeros((*flat.shape[:-1], *real.shape), numpy.float32)
+    rows[..., real] = flat
+    return rows
+
+
+def flattened(rows: numpy.ndarray, choices: Sequence[int]) -> numpy.ndarray:
+    """The opposite of :func:`padded`: (..., S) of (..., T, C)."""
+    return rows[..., real_choices(choices)]

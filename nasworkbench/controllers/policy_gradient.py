@@ -1,7 +1,7 @@
-"""What REINFORCE and PPO share: the policy, the baseline, and the queue of told outcomes.
+"""What REINFORCE and PPO share: settings, sampling, the queue of told outcomes, and the state.
 
-The learning itself, from a batch of outcomes to new weights, stands in ``reinforce.py`` and
-``ppo.py``.
+The learning itself, from a batch of outcomes to new weights, is in ``reinforce.py`` and ``ppo.py``,
+each complete; the network is in ``policy.py``.
 """
 
 from __future__ import annotations
@@ -9,26 +9,32 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice, starmap
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
 from ..checks import flag, number, whole
-from ..errors import WorkbenchError
+from ..errors import SettingsError, WorkbenchError
 from ..spaces import Space
 from .base import Controller, Outcome, Proposal
-from .policy import LSTMPolicy, one_thread
+from .policy import LSTMPolicy, Policy, flattened, one_thread
 
-#: Batches that are drawn in search of architectures that are not known yet: so many as the policy
-#: would draw them, then hotter and hotter ones, at last nearly uniform ones.
+#: A proposal whose architecture is known is drawn again, up to DRAWS batches: PATIENCE of them at
+#: once, as the policy draws them, then hotter and hotter ones, at last nearly uniform ones.
 PATIENCE, HEATING, DRAWS = 3, 1.5, 20
+
+#: Proposals of which one may be chosen, by their number and the try in which they were drawn.
+Draws = dict[tuple[int, int], Iterator[Proposal]]
 
 
 class PolicyGradient(Controller):
-    """A controller that samples from an :class:`LSTMPolicy` and updates it every ``batch_size``
-    outcomes, in the order in which they are told.
+    """A controller that samples from a policy and updates it every ``batch_size`` outcomes, in the
+    order in which they are told.
 
     Args:
         space: what to search.
@@ -41,16 +47,20 @@ class PolicyGradient(Controller):
         whiten_advantages: subtract the batch's mean advantage and divide by its standard
             deviation. Not in the paper.
         hidden: LSTM units, 100 in the paper (A.2).
-        no_repeats: propose no architecture twice: known ones are drawn again, up to :data:`DRAWS`
+        no_repeats: propose no architecture twice: a known one is drawn again, up to :data:`DRAWS`
             batches. Not in the paper. The samples then come from the policy *given*
             that they are new, which the update does not know of: the gradient is a little biased,
             and a policy that has converged goes on looking around its favourite.
+        policy: instead of an :class:`LSTMPolicy` with ``hidden`` units. :meth:`settings` names its
+            class and cannot build it: resume such a search by passing the controller.
 
     The optimiser is Adam, which the paper does not name: this project's choice.
 
     Raises:
-        SettingsError: a setting out of range.
+        SettingsError: a setting out of range, or a policy of other decisions than the space's.
     """
+
+    policy: Any  #: a torch.nn.Module that does what :class:`Policy` says
 
     def __init__(
         self,
@@ -64,52 +74,74 @@ class PolicyGradient(Controller):
         whiten_advantages: bool = False,
         hidden: int = 100,
         no_repeats: bool = False,
+        policy: Policy | None = None,
     ) -> None:
         super().__init__(space, seed)
         self.learning_rate = number("learning_rate", learning_rate, 0.0)
         self.batch_size = whole("batch_size", batch_size)
         self.entropy_weight = number("entropy_weight", entropy_weight, 0.0)
         self.baseline_decay = number("baseline_decay", baseline_decay, 0.0, 1.0)
-        flag("whiten_advantages", whiten_advantages)
-        flag("no_repeats", no_repeats)
-        self.whiten_advantages, self.no_repeats = whiten_advantages, no_repeats
+        self.whiten_advantages = flag("whiten_advantages", whiten_advantages)
         self.hidden = whole("hidden", hidden)
-        self.generator = torch.Generator().manual_seed(self.seed)
-        choices = [decision.choices for decision in space.decisions]
-        self.policy = LSTMPolicy(choices, self.hidden, self.generator)
-        self.optimizer = torch.optim.Adam(
-            self.policy.parameters(), lr=self.learning_rate, fused=True
-        )
+        self.no_repeats = flag("no_repeats", no_repeats)
+        choices = tuple(decision.choices for decision in space.decisions)
+        self._passed = policy is not None
+        if policy is None:
+            policy = LSTMPolicy(choices, self.hidden, torch.Generator().manual_seed(self.seed))
+        elif getattr(policy, "choices", None) != choices:
+            raise SettingsError(
+                f"policy must be a torch.nn.Module whose choices are those of the {len(choices)} "
+                f"decisions of this space, got {type(policy).__name__} with the choices "
+                f"{getattr(policy, 'choices', None)!r:.80}. A search with a policy of your own is "
+                "resumed by passing its controller: Search.resume(directory, controller=...)"
+            )
+        self.policy = policy
+        self.weights = list(self.policy.parameters())
+        self.optimizer = torch.optim.Adam(self.weights, lr=self.learning_rate, fused=True)
         self.baseline: float | None = None
-        self.updates = 0
         self.waiting: list[Outcome] = []  # told, and not yet part of an update
         self.known: dict[str, None] = {}  # keys of what was proposed, if ``no_repeats``
 
-    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        if not self.no_repeats:
-            return self._sample(count)
-        drawn: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
-        for tries in range(DRAWS):
-            temperature = HEATING ** max(0, tries - PATIENCE)
-            for tokens, log_probs in self._sample(max(count, self.batch_size), temperature):
-                key = self.space.decode(tokens).key
-                if len(drawn) < count and key not in self.known:
-                    self.known[key] = None
-                    drawn.append((tokens, log_probs))
-            if len(drawn) == count:
-                return drawn
-        return [*drawn, *self._sample(count - len(drawn))]  # the space is all but exhausted
+    def _draw(self, numbers: range) -> list[Proposal]:
+        proposals = [next(draws) for draws in self._sample(numbers).values()]
+        if self.no_repeats:
+            further: Draws = {}
+            for place in range(len(proposals)):
+                proposals[place] = self._new(proposals[place:], further)
+        return proposals
 
-    def _sample(
-        self, count: int, temperature: float = 1.0
-    ) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-        self.policy.temperature = temperature
+    def _sample(self, numbers: Sequence[int], tries: int = 0) -> Draws:
+        """What is drawn for each of these numbers in one try, decoded as it is looked at."""
+        count = (1, PATIENCE * self.batch_size, self.batch_size)[min(tries, 2)]
+        shape = (count, len(self.policy.choices), max(self.policy.choices))  # (count, T, C)
+        uniform = [self.generator(n, tries).random(shape, numpy.float32) for n in numbers]
+        heat = HEATING ** max(0, tries - 1)
         with one_thread():
-            tokens, log_probs, _ = self.policy.sample(count, self.generator)
-        self.policy.temperature = 1.0
-        return [
-            (tuple(t), tuple(p)) for t, p in zip(tokens.tolist(), log_probs.tolist(), strict=True)
-        ]
+            *drawn, log_p = self.policy.draw(torch.from_numpy(numpy.concatenate(uniform)), heat)
+        flat = flattened(numpy.exp(log_p.numpy()), self.policy.choices).astype(numpy.float16)
+        tokens, log_probs = (map(tuple, column.tolist()) for column in drawn)
+        rows = zip(tokens, log_probs, flat, strict=True)
+        draws: Draws = {}
+        for n in numbers:
+            different = {row[0]: row for row in islice(rows, count)}  # the same tokens once
+            draws[n, tries] = starmap(partial(self.proposal, n), different.values())
+        return draws
+
+    def _new(self, proposals: list[Proposal], further: Draws) -> Proposal:
+        """The first of all draws of the first proposal whose architecture is not known."""
+        number, draws = proposals[0].number, iter(proposals[:1])
+        for tries in range(DRAWS - PATIENCE + 1):
+            if tries:
+                if (number, tries) not in further:  # in one call for those after it, too
+                    known = [p.number for p in proposals if p.genotype.key in self.known]
+                    further |= self._sample(known, tries)
+                draws = further.pop((number, tries))
+            for proposal in draws:
+                key = proposal.genotype.key
+                if key not in self.known:
+                    self.known[key] = None
+                    return proposal
+        return proposals[0]  # the space is all but exhausted
 
     def _check(self, proposal: Proposal) -> None:
         super()._check(proposal)
@@ -129,34 +161,32 @@ class PolicyGradient(Controller):
                 tokens = torch.tensor([o.proposal.tokens for o in batch])
                 old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
                 rewards = torch.tensor([float(o.reward) for o in batch])
+                mean = rewards.mean().item()
+                before = mean if self.baseline is None else self.baseline
                 with one_thread():
-                    self.last_update = self.update(tokens, old_log_probs, rewards)
+                    measured = self.update(tokens, old_log_probs, rewards)
                 self.updates += 1
+                self.last_update = {
+                    "numbers": [o.proposal.number for o in batch],
+                    "reward": mean,
+                    "baseline_before": before,
+                    "baseline": self.baseline,
+                    **measured,
+                }
 
     @abstractmethod
-    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, float]:
-        """One update of the policy from ``tokens`` (B, T), their log-probabilities when they were
-        sampled (B, T) and ``rewards`` (B); returns what is worth plotting."""
+    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, Any]:
+        """One update of the policy.
 
-    def advantages(self, rewards: Tensor) -> Tensor:
-        """How much better than expected each reward is, (B): R - b.
+        Args:
+            tokens: (B, T).
+            old_log_probs: (B, T), log P of each token when it was sampled.
+            rewards: (B).
 
-        The baseline b is the moving average *before* this batch. Before the very first batch there
-        is none, and that batch's own mean stands in (this project's choice: a baseline of 0 would
-        reinforce everything that the untrained policy happened to draw).
+        Returns:
+            What is worth recording, ready for JSON: ``advantages`` (B), ``entropy`` (nats per
+            decision), ``loss``, ...
         """
-        baseline = rewards.mean() if self.baseline is None else self.baseline
-        advantages = rewards - baseline
-        if self.whiten_advantages and len(rewards) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        return advantages
-
-    def move_baseline(self, rewards: Tensor) -> None:
-        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
-        for reward in rewards.tolist():
-            if self.baseline is None:
-                self.baseline = float(rewards.mean())
-            self.baseline = self.baseline_decay * self.baseline + (1 - self.baseline_decay) * reward
 
     def step(self, loss: Tensor) -> None:
         """One step of the optimiser down the gradient of ``loss``."""
@@ -165,51 +195,42 @@ class PolicyGradient(Controller):
         self.optimizer.step()
 
     def settings(self) -> dict[str, Any]:
-        names: tuple[str, ...] = ("seed", "learning_rate", "batch_size", "entropy_weight")
-        names += ("baseline_decay",)
-        return {
-            name: getattr(self, name)
-            for name in (*names, "whiten_advantages", "hidden", "no_repeats")
-        }
+        names = (
+            "seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay",
+            "whiten_advantages", "hidden", "no_repeats",
+        )  # fmt: skip
+        settings = {name: getattr(self, name) for name in names}
+        return settings | ({"policy": type(self.policy).__name__} if self._passed else {})
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        return super().state_dict() | {
+            "updates": self.updates,
+            "baseline": self.baseline,
+            "last_update": self.last_update,
             "policy": copy.deepcopy(self.policy.state_dict()),
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "generator": self.generator.get_state(),
-            "progress": {
-                "asked": self.asked,
-                "updates": self.updates,
-                "baseline": self.baseline,
-                "last_update": self.last_update,
-            },
-            **({"known": list(self.known)} if self.no_repeats else {}),
-            "waiting": {
-                "numbers": [o.proposal.number for o in self.waiting],
-                "rewards": [o.reward for o in self.waiting],
-                "tokens": torch.tensor([o.proposal.tokens for o in self.waiting]),
-                "log_probs": torch.tensor(
-                    [o.proposal.log_probs for o in self.waiting], dtype=torch.float64
-                ),
-            },
+            "moments": copy.deepcopy([self.optimizer.state[weight] for weight in self.weights]),
+            "known": list(self.known),
+            "waiting": [
+                (o.proposal.number, o.proposal.tokens, o.proposal.log_probs, o.reward)
+                for o in self.waiting
+            ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.updates, self.baseline = state["updates"], state["baseline"]
+        self.last_update = state["last_update"]
         self.policy.load_state_dict(state["policy"])
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps what it gets
-        self.generator.set_state(state["generator"])
-        progress = state["progress"]
-        self.asked, self.updates = progress["asked"], progress["updates"]
-        self.baseline, self.last_update = progress["baseline"], progress["last_update"]
-        self.known = dict.fromkeys(state.get("known", ()))
-        waiting = state["waiting"]
+        moments = copy.deepcopy(state["moments"])  # of Adam, which changes them in place
+        self.optimizer.state.update(zip(self.weights, moments, strict=True))
+        self.known = dict.fromkeys(state["known"])
         self.waiting = [
-            Outcome(Proposal(n, tuple(tokens), self.space.decode(tokens), tuple(log_probs)), reward)
-            for n, reward, tokens, log_probs in zip(
-                waiting["numbers"],
-                waiting["rewards"],
-                waiting["tokens"].tolist(),
-                waiting["log_probs"].tolist(),
-                strict=True,
-            )
+            Outcome(self.proposal(number, tokens, tuple(log_probs)), reward)
+            for number, tokens, log_probs, reward in state["waiting"]
         ]
+
+    def proposed_since(self, proposals: Iterable[Proposal]) -> None:
+        proposals = list(proposals)
+        super().proposed_since(proposals)
+        if self.no_repeats:
+            self.known |= dict.fromkeys(proposal.genotype.key for proposal in proposals)

@@ -11,7 +11,9 @@ worth no further step (Schulman et al. 2017, equation 7):
     L = E[ Σ_t min( ratio_t A, clip(ratio_t, 1 - ε, 1 + ε) A ) ]                             (2)
 
 P(a_t; θ_old) is the probability *stored when the architecture was sampled*. An implementation that
-recomputes it from the current policy has a ratio of 1 for ever, and is REINFORCE under a new name.
+recomputes it from the current policy always has a ratio of 1, and is REINFORCE under a new name.
+
+Shapes: ``B`` architectures in a batch, ``T`` decisions.
 """
 
 from __future__ import annotations
@@ -46,19 +48,24 @@ class PPO(PolicyGradient):
         self.clip = number("clip", clip, 0.0)
         self.epochs = whole("epochs", epochs)
 
-    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, float]:
-        advantage = self.advantages(rewards)
+    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, Any]:
+        """From a batch to new weights: see :meth:`PolicyGradient.update`.
+
+        ``tokens`` (B, T) and ``old_log_probs`` (B, T) are what ``policy.draw`` gave, perhaps some
+        updates ago; ``rewards`` (B) is what their child networks were worth.
+        """
+        advantage = self.advantages(rewards)  # (B)
         clipped = []
         for _ in range(self.epochs):
-            log_prob, entropy = self.policy.evaluate(tokens)
-            ratio = torch.exp(log_prob - old_log_probs)  # equation (1)
-            loss = self.loss(ratio, advantage) - self.entropy_weight * entropy.sum(1).mean()
-            self.step(loss)
+            log_prob, entropy = self.policy.evaluate(tokens)  # (B, T) each, with gradient
+            ratio = torch.exp(log_prob - old_log_probs)  # (B, T), equation (1)
+            loss = self.loss(ratio, advantage)  # minus equation (2)
+            loss = loss - self.entropy_weight * entropy.sum(1).mean()
+            self.step(loss)  # of Adam, down the gradient
             clipped.append(((ratio.detach() - 1).abs() > self.clip).float().mean())
         self.move_baseline(rewards)
         return {
-            "reward": rewards.mean().item(),
-            "baseline": float(self.baseline or 0.0),
+            "advantages": advantage.tolist(),
             "entropy": entropy.mean().item(),
             "loss": loss.item(),
             "ratio": ratio.mean().item(),
@@ -72,9 +79,26 @@ class PPO(PolicyGradient):
             ratio: (B, T), with gradient.
             advantage: (B), R - b.
         """
-        advantage = advantage[:, None]
-        bounded = ratio.clamp(1 - self.clip, 1 + self.clip)
+        advantage = advantage[:, None]  # (B, 1), the same for all decisions
+        bounded = ratio.clamp(1 - self.clip, 1 + self.clip)  # (B, T)
         return -torch.minimum(ratio * advantage, bounded * advantage).sum(1).mean()
+
+    def advantages(self, rewards: Tensor) -> Tensor:
+        """(B): R - b, where b is the moving average *before* this batch.
+
+        Before the very first batch its own mean stands in (see ``reinforce.py``).
+        """
+        advantage = rewards - (rewards.mean() if self.baseline is None else self.baseline)
+        if self.whiten_advantages and len(rewards) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        return advantage
+
+    def move_baseline(self, rewards: Tensor) -> None:
+        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
+        b = rewards.mean().item() if self.baseline is None else self.baseline
+        for reward in rewards.tolist():
+            b = self.baseline_decay * b + (1 - self.baseline_decay) * reward
+        self.baseline = b
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"clip": self.clip, "epochs": self.epochs}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
 from ..checks import choice
 from ..spaces import Space
-from .base import Controller, Outcome
+from ..spaces.base import Tokens
+from .base import Controller, Outcome, Proposal
 
 OVER = ("token_sequences", "architectures")
 
@@ -27,31 +26,24 @@ class RandomSearch(Controller):
 
     Raises:
         SettingsError: another word for ``over``.
-        SpaceError: ``architectures`` of a space with more than a million strings.
+        SpaceError: ``architectures`` of a space with more than a million token sequences.
     """
 
     def __init__(self, space: Space, seed: int = 0, *, over: str = "token_sequences") -> None:
         super().__init__(space, seed)
         self.over = choice("over", over, OVER)
         self.architectures = space.unique.tokens if over == "architectures" else ()
-        self.generator = numpy.random.default_rng(self.seed)
 
-    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
+    def _draw(self, numbers: range) -> list[Proposal]:
+        return [self.proposal(n, self._tokens(self.generator(n))) for n in numbers]
+
+    def _tokens(self, rng: numpy.random.Generator) -> Tokens:
         if self.over == "token_sequences":
-            return [(self.space.sample_tokens(self.generator), ()) for _ in range(count)]
-        drawn = self.generator.integers(len(self.architectures), size=count)
-        return [(self.architectures[place], ()) for place in drawn]
+            return self.space.sample_tokens(rng)
+        return self.architectures[rng.integers(len(self.architectures))]
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Rewards change nothing here."""
 
     def settings(self) -> dict[str, Any]:
         return {"seed": self.seed, "over": self.over}
-
-    def state_dict(self) -> dict[str, Any]:
-        generator = json.dumps(self.generator.bit_generator.state)
-        return {"progress": {"asked": self.asked, "generator": generator}}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.asked = state["progress"]["asked"]
-        self.generator.bit_generator.state = json.loads(state["progress"]["generator"])

@@ -4,9 +4,15 @@ The expected reward J(θ) = E[R] is climbed along an unbiased estimate of its gr
 sampled architectures with T decisions each,
 
     ∇J ≈ 1/m Σ_k Σ_t ∇ log P(a_t | a_1 ... a_{t-1}; θ) (R_k - b)                             (1)
+
+The baseline b is a moving average of the rewards R before this batch.
+
+Shapes: ``B`` architectures in a batch (the m of equation 1), ``T`` decisions.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor
 
@@ -20,15 +26,16 @@ class Reinforce(PolicyGradient):
     REINFORCE takes no notice of it; PPO's ratio does.
     """
 
-    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, float]:
-        advantage = self.advantages(rewards)
-        log_prob, entropy = self.policy.evaluate(tokens)
-        loss = self.loss(log_prob, advantage) - self.entropy_weight * entropy.sum(1).mean()
-        self.step(loss)
+    def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, Any]:
+        """From a batch to new weights: see :meth:`PolicyGradient.update`."""
+        advantage = self.advantages(rewards)  # (B)
+        log_prob, entropy = self.policy.evaluate(tokens)  # (B, T) each, with gradient
+        loss = self.loss(log_prob, advantage)  # minus equation (1)
+        loss = loss - self.entropy_weight * entropy.sum(1).mean()
+        self.step(loss)  # of Adam, down the gradient
         self.move_baseline(rewards)
         return {
-            "reward": rewards.mean().item(),
-            "baseline": float(self.baseline or 0.0),
+            "advantages": advantage.tolist(),
             "entropy": entropy.mean().item(),
             "loss": loss.item(),
         }
@@ -41,3 +48,22 @@ class Reinforce(PolicyGradient):
             advantage: (B), R - b.
         """
         return -(log_prob.sum(1) * advantage).mean()
+
+    def advantages(self, rewards: Tensor) -> Tensor:
+        """How much better than expected each reward is, (B): R - b.
+
+        The baseline b is the moving average *before* this batch. Before the very first batch there
+        is none, and that batch's own mean stands in (this project's choice: a baseline of 0 would
+        reinforce everything that the untrained policy happened to draw).
+        """
+        advantage = rewards - (rewards.mean() if self.baseline is None else self.baseline)
+        if self.whiten_advantages and len(rewards) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        return advantage
+
+    def move_baseline(self, rewards: Tensor) -> None:
+        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
+        b = rewards.mean().item() if self.baseline is None else self.baseline
+        for reward in rewards.tolist():
+            b = self.baseline_decay * b + (1 - self.baseline_decay) * reward
+        self.baseline = b

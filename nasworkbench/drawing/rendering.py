@@ -12,6 +12,7 @@ from typing import Any
 
 from ..checks import whole
 from ..errors import WorkbenchError
+from ..files import write_atomically
 
 #: Pixels an inch of the PNG: the size at which browsers show the SVG.
 DPI = 96
@@ -73,11 +74,7 @@ class Drawing:
             ".png": self.png,
             ".dot": lambda: self.source.encode(),
         }[path.suffix.lower()]()
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise WorkbenchError(f"cannot write the drawing to {path}: {error}") from None
-        return path
+        return write_atomically(path, content, "the drawing")
 
     def __str__(self) -> str:
         return self.text

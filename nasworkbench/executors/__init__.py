@@ -1,8 +1,9 @@
-"""Run a function elsewhere, with limits; what the function does is none of an executor's business.
+"""Run a function elsewhere, with limits. What the function does is its own business.
 
-An executor is told ``submit(number, *arguments)`` while it has ``free`` places, and hands back
-:class:`Finished` records from ``wait(timeout)``, in whatever order they come. :func:`run_all` does
-so for a list of tasks; :class:`Records` keeps their results.
+``submit(*arguments)`` gives a ``concurrent.futures.Future`` as long as a worker is free;
+``wait(timeout)`` gives the futures that have ended, in whatever order they end, each with a
+:class:`Finished` as its result. :func:`run_all` does so for a list of tasks; :class:`Records` keeps
+their results.
 """
 
 from .base import Executor, Finished

@@ -30,7 +30,11 @@ class Finished:
 
 
 class Executor(ABC):
-    """Runs one function on a number of workers; leave it by ``with``, which stops it."""
+    """Runs one function on a number of workers; leave it by ``with``, which stops it.
+
+    Its futures are those of ``concurrent.futures``. They may end in :meth:`wait` only: wait for
+    them there, not by their own ``result()``.
+    """
 
     def __init__(self, workers: int) -> None:
         #: what each worker runs now; None for an idle worker
@@ -52,7 +56,7 @@ class Executor(ABC):
 
     @abstractmethod
     def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
-        """Have the task run; ``future`` gets its result. Must not block."""
+        """Have a worker run a task; ``future`` gets its result. Must not block."""
 
     def wait(self, timeout: float | None = None) -> list[Future[Finished]]:
         """The futures that have ended since the last call; waits up to ``timeout`` seconds for
@@ -62,22 +66,23 @@ class Executor(ABC):
             WorkbenchError: a worker could not start.
         """
         running = [future for future in self.workers if future is not None]
-        futures.wait(running, timeout, futures.FIRST_COMPLETED)
-        ended = [future for future in running if future.done() and future in self.workers]
-        for future in ended:
-            self.workers[self.workers.index(future)] = None
-        for future in ended:
-            error = future.exception()
-            if error is not None:
-                raise error
+        self.await_one(running, timeout)
+        ended = [future for future in running if future.done()]
+        self.workers = [None if future in ended else future for future in self.workers]
         return ended
+
+    def await_one(self, running: list[Future[Finished]], timeout: float | None) -> None:
+        """Return when one of these futures has ended, or after ``timeout`` seconds.
+
+        For executors whose futures end by themselves; the others see to it here that one does.
+        """
+        futures.wait(running, timeout, futures.FIRST_COMPLETED)
 
     def stop(self) -> None:
         """End at once: what runs is lost, and its futures are cancelled."""
         running, self.workers = self.workers, []
-        for future in running:
-            if future is not None:
-                future.cancel()
+        for future in filter(None, running):
+            future.cancel()
 
     def __enter__(self) -> Self:
         return self

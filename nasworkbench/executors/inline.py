@@ -28,9 +28,8 @@ class InlineExecutor(Executor):
     def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
         self._arguments = arguments
 
-    def wait(self, timeout: float | None = None) -> list[Future[Finished]]:
-        future = self.workers[0]
-        if future is not None:
+    def await_one(self, running: list[Future[Finished]], timeout: float | None) -> None:
+        for future in running:
             threads = torch.get_num_threads()
             torch.set_num_threads(self.threads)
             try:
@@ -40,9 +39,8 @@ class InlineExecutor(Executor):
                 raise
             finally:
                 torch.set_num_threads(threads)
-        return super().wait(timeout)
 
     def stop(self) -> None:
-        """Drop the task that waits. The executor can be used again: nothing of it has ended."""
+        """Drop a task that has not been run. The executor can still be used."""
         super().stop()
         self.workers = [None]

@@ -13,13 +13,14 @@ import math
 import multiprocessing
 import os
 import pickle
+import pickletools
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from multiprocessing.connection import Connection
+from concurrent.futures import Future
+from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -30,9 +31,10 @@ from ..checks import number, whole
 from ..errors import WorkbenchError
 from .base import Executor, Finished, call, failure
 
-#: Seconds between two looks whether a silent process still lives. Its end closes its pipe, which is
-#: seen at once, unless a process that it has left behind holds the pipe open.
-LIFE_CHECK = 1.0
+#: Seconds between two checks of time limits, and that silent processes still live. The end of a
+#: process closes its pipe, which is noticed at once, unless another process that it has left behind
+#: holds the pipe open.
+CHECK = 0.1
 
 
 class ProcessExecutor(Executor):
@@ -59,42 +61,36 @@ class ProcessExecutor(Executor):
         super().__init__(whole("workers", workers))
         if time_limit is not None:
             number("time_limit", time_limit, 0, above=True)
-        self.function = function
-        self.time_limit = time_limit
-        self.threads = threads
         self._processes: list[_Worker] = []
-        self._threads: list[threading.Thread] = []
-        lock = threading.Lock()
         try:
             for index in range(workers):
-                self._processes.append(_Worker(index, function, threads, lock))
+                self._processes.append(_Worker(index, function, time_limit, threads))
         except BaseException:
             self.stop()
             raise
 
     def begin(self, future: Future[Finished], worker: int, arguments: tuple[Any, ...]) -> None:
-        """A thread talks to the process, so that this one can wait for futures alone."""
-        process = self._processes[worker]
+        self._processes[worker].begin(future, arguments)
 
-        def settle() -> None:
-            try:
-                finished = process.run(arguments, self.time_limit)
-            except BaseException as error:
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
-            else:
-                if future.set_running_or_notify_cancel():
-                    future.set_result(finished)
-
-        process.thread = threading.Thread(target=settle, daemon=True)
-        process.thread.start()
+    def await_one(self, running: list[Future[Finished]], timeout: float | None) -> None:
+        """Read the workers' pipes here: threads that read them would take ten times as long to
+        hand over a result."""
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        busy = [worker for worker in self._processes if worker.future in running]
+        while busy:
+            patience = max(0.0, min(CHECK, end - time.monotonic()))
+            wait([worker.pipe for worker in busy], patience)
+            for worker in busy:
+                worker.check()
+            if time.monotonic() >= end or any(future.done() for future in running):
+                return
 
     def stop(self) -> None:
         super().stop()
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.end()
+        for worker in self._processes:
+            worker.process.kill()
+        for worker in self._processes:
+            worker.end()
         self._processes = []
 
 
@@ -102,122 +98,93 @@ class _Worker:
     """A process that runs one task after another; when it has died, the next one is started."""
 
     def __init__(
-        self, index: int, function: Callable[..., Any], threads: int, lock: threading.Lock
+        self, index: int, function: Callable[..., Any], time_limit: float | None, threads: int
     ) -> None:
-        self.index, self.function, self.threads = index, function, threads
-        self.lock = lock  # two threads that wait for processes take each other's exit codes
-        self.thread: threading.Thread | None = None
-        self.stopped = False
+        self.index, self.function = index, function
+        self.time_limit, self.threads = time_limit, threads
+        self.future: Future[Finished] = Future()  # of the latest task
         self.start()
 
     def start(self) -> None:
-        packed = _packed(self.function)  # each time anew: a packed tensor can be unpacked only once
+        function = packed(
+            self.function
+        )  # each time anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
-        with self.lock:
-            if self.stopped:
-                raise CancelledError
-            self.ready = False
-            self.pipe, theirs = context.Pipe()
-            self.process = context.Process(
-                target=_work,
-                args=(theirs, self.index, self.threads, _gpu(self.index)),
-                name=f"worker-{self.index}",
-            )
-            self.process.start()
-            theirs.close()
-        with contextlib.suppress(OSError):  # it has died already: receive() finds out
-            self.pipe.send_bytes(packed)
+        self.pipe, theirs = context.Pipe()
+        arguments = (theirs, self.index, self.threads, _gpu(self.index))
+        self.process = context.Process(target=_work, args=arguments, name=f"worker-{self.index}")
+        self.process.start()
+        theirs.close()
+        self.ready = False
+        with contextlib.suppress(OSError):  # it has died already: check() notices
+            self.pipe.send_bytes(function)
 
-    def run(self, arguments: tuple[Any, ...], time_limit: float | None) -> Finished:
-        """Have the process run a task; blocks until it has ended, by itself or at the limit."""
+    def begin(self, future: Future[Finished], arguments: tuple[Any, ...]) -> None:
         if self.ready and not self.process.is_alive():  # it has died with nothing to do
-            self.bury()
+            self.end()
             self.start()
-        if not self.ready:
-            self.expect_ready()
-        start = time.monotonic()  # the start of the process is not the task's time
-        try:
+        self.future, self.since = future, time.monotonic()
+        with contextlib.suppress(OSError):  # it has just died: check() notices
             self.pipe.send(arguments)
-            return self.receive(time_limit)
-        except TimeoutError:
-            self.process.kill()
-            status, cause = "timeout", f"killed at its limit of {time_limit:g} s"
-        except (EOFError, OSError):
-            status, cause = "crashed", None
-        seconds = time.monotonic() - start
-        code = self.bury()
-        self.start()
-        return Finished(status, None, cause or _death(code), seconds, self.index)
 
-    def expect_ready(self) -> None:
-        """Wait until the process has loaded the function."""
+    def check(self) -> None:
+        """See whether the task has ended, the process has died, or the limit has been reached."""
+        dead = not self.process.is_alive()  # asked first: what it sent before is read below
         try:
-            cause = self.receive(None)
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if isinstance(message, Finished):
+                    self.future.set_result(message)
+                    return
+                if message is not None:
+                    raise WorkbenchError(f"a worker process cannot load the function: {message}")
+                self.ready, self.since = True, time.monotonic()  # its start is not the task's time
         except (EOFError, OSError):
+            dead = True
+        seconds = time.monotonic() - self.since
+        late = self.ready and self.time_limit is not None and seconds >= self.time_limit
+        if not dead and not late:
+            return
+        if not dead:
+            self.process.kill()
+        code = self.end()
+        if not self.ready:
             raise WorkbenchError(
                 "a worker process died while it started. A script that starts workers must do so "
                 'under  if __name__ == "__main__":  (each worker imports the script again)'
-            ) from None
-        if cause is not None:
-            raise WorkbenchError(f"a worker process cannot load the function: {cause}")
-        self.ready = True
-
-    def receive(self, limit: float | None) -> Any:
-        """What the process sends next.
-
-        Raises:
-            TimeoutError: nothing came within ``limit`` seconds.
-            EOFError, OSError: the process has died.
-        """
-        end = math.inf if limit is None else time.monotonic() + limit
-        while not self.pipe.poll(max(0.0, min(LIFE_CHECK, end - time.monotonic()))):
-            if not self.process.is_alive() and not self.pipe.poll():
-                raise EOFError
-            if time.monotonic() >= end:
-                raise TimeoutError
-        return self.pipe.recv()
-
-    def bury(self) -> int | None:
-        """See to it that the process has ended; returns its exit code."""
-        with self.lock:
-            self.process.join(5)
-            self.process.kill()  # it has closed its pipe and lives on
-            self.process.join()
-            self.pipe.close()
-            return self.process.exitcode
-
-    def kill(self) -> None:
-        """End the process at once; no other is started."""
-        with self.lock:
-            self.stopped = True
-            self.process.kill()
-
-    def end(self) -> None:
-        """Wait until process and thread have ended."""
-        if self.thread is not None:
-            self.thread.join()
-        self.bury()
-
-
-def _packed(function: Callable[..., Any]) -> Any:
-    """The function as bytes for a worker, or an error that says why it cannot be sent."""
-    main = sys.modules["__main__"]
-    advice = "Put it into a .py file beside the notebook, import it, or run inline"
-    homes = [function, *getattr(function, "__dict__", {}).values()]
-    for thing in homes:
-        home = getattr(thing, "__module__", None)
-        if home == "__main__" and not hasattr(main, "__file__"):
-            name = getattr(thing, "__qualname__", type(thing).__qualname__)
-            raise WorkbenchError(
-                f"{name} is defined in a notebook or at a prompt; a worker process, which starts "
-                f"as a fresh Python, cannot import it. {advice}"
             )
+        self.start()
+        status, cause = "crashed", _death(code)
+        if not dead:
+            status, cause = "timeout", f"killed at its limit of {self.time_limit:g} s"
+        self.future.set_result(Finished(status, None, cause, seconds, self.index))
+
+    def end(self) -> int | None:
+        """See to it that the process has ended; returns its exit code."""
+        self.process.join(5)
+        self.process.kill()  # it may have closed its pipe and live on
+        self.process.join()
+        self.pipe.close()
+        return self.process.exitcode
+
+
+def packed(function: Callable[..., Any]) -> bytes:
+    """The function as bytes for a worker, or an error that says why it cannot be sent."""
+    advice = "Put it into a .py file, import it from there, or run inline"
     try:
-        return ForkingPickler.dumps(function)
+        data = bytes(ForkingPickler.dumps(function))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise WorkbenchError(
             f"this function cannot be sent to a worker process ({error}). {advice}"
         ) from error
+    if not hasattr(sys.modules["__main__"], "__file__"):
+        texts = [value for _, value, _ in pickletools.genops(data) if isinstance(value, str)]
+        if "__main__" in texts:  # the name of the module, then that of the thing
+            raise WorkbenchError(
+                f"{texts[texts.index('__main__') + 1]} is defined in a notebook or at a prompt: a "
+                f"worker process, which starts as a fresh Python, cannot import it. {advice}"
+            )
+    return data
 
 
 def _gpu(index: int) -> str | None:

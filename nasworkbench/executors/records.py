@@ -23,7 +23,7 @@ class Records:
     """A file of results by name; open it by ``with``.
 
     Args:
-        path: the file; made, with its folder, if it is not there.
+        path: the file; made, with its folder, if it does not exist.
         work: what is being done, ready for JSON. Results of other work are not mixed in.
 
     Raises:
@@ -38,23 +38,19 @@ class Records:
         with contextlib.ExitStack() as opened:  # closes what is open if anything below fails
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                lock = FileLock(str(self.path) + ".lock")
-                opened.enter_context(lock.acquire(blocking=False))
-                data = self.path.read_bytes() if self.path.exists() else b""
-                end = self._read(data)
-                mode = "r+b" if data else "wb"
+                opened.enter_context(FileLock(f"{self.path}.lock").acquire(blocking=False))
                 # without a buffer, closing the file never writes what could not be written before
-                self._file = opened.enter_context(self.path.open(mode, buffering=0))
-                self._file.truncate(end)
-                self._file.seek(end)
+                self._file = opened.enter_context(self.path.open("a+b", buffering=0))
+                self._file.seek(0)
+                self._file.truncate(self._read(self._file.read()))
             except Timeout:
                 raise StoreError(
-                    f"{self.path} is being written to, by another process or by this one: wait "
-                    "until that has ended, or choose another folder"
+                    f"{self.path} is open already, in another process or in this one: wait until "
+                    "that has ended, or choose another folder"
                 ) from None
             except OSError as error:
                 raise self._unwritable(error) from None
-            if end == 0:
+            if self._file.seek(0, os.SEEK_END) == 0:
                 self._write({"work": self.work})
             self._open = opened.pop_all()
 
@@ -62,48 +58,45 @@ class Records:
         """Take in what the file holds; returns where its last whole line ends."""
         if not data.startswith(START[: len(data)]):
             raise StoreError(
-                f"{self.path} is no file of results, or its first line is damaged. It was left as "
-                "it is: choose another folder"
+                f"{self.path} is not a file of results, or its first line is damaged. It was left "
+                "as it is: choose another folder"
             )
         end = data.rfind(b"\n") + 1
-        for number, line in enumerate(data[:end].splitlines()):
+        for number, line in enumerate(data[:end].splitlines(), 1):
             try:
                 record = json.loads(line)
-                if number == 0:
+                if number == 1:
                     self._check(record["work"])
                 else:
                     self.results[record["name"]] = record["result"]
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                advice = "restore it from a copy, " + ("delete that line, " if number else "")
+                advice = "restore it from a copy, " + ("delete that line, " if number > 1 else "")
                 raise StoreError(
-                    f"{self.path}, line {number + 1}, is damaged ({type(error).__name__}: {error})."
-                    f" It was left as it is: {advice}or choose another folder"
+                    f"{self.path}, line {number}, is damaged ({type(error).__name__}: {error}). "
+                    f"It was left as it is: {advice}or choose another folder"
                 ) from None
         return end
 
     def _check(self, stored: dict[str, Any]) -> None:
-        names = stored.keys() | self.work.keys()
-        changed = sorted(name for name in names if stored.get(name) != self.work.get(name))
-        if changed:
-            name = changed[0]
-            raise StoreError(
-                f"{self.path} holds results of other work: {name} is {stored.get(name)!r:.200} "
-                f"there and {self.work.get(name)!r:.200} here. Choose another folder"
-            )
+        for name in sorted(stored.keys() | self.work.keys()):
+            if stored.get(name) != self.work.get(name):
+                raise StoreError(
+                    f"{self.path} holds results of other work: {name} is {stored.get(name)!r:.200} "
+                    f"there and {self.work.get(name)!r:.200} here. Choose another folder"
+                )
 
     def _write(self, record: dict[str, Any]) -> Any:
         """Append a line; returns the record as it will be read."""
         line = json.dumps(record).encode() + b"\n"
-        end = self._file.tell()
+        end = self._file.seek(0, os.SEEK_END)
         try:
-            written = 0
-            while written < len(line):  # a disk that fills up takes a part, then none
-                written += self._file.write(line[written:])
+            rest = line
+            while rest:  # a disk that fills up takes a part, then none
+                rest = rest[os.write(self._file.fileno(), rest) :]
             os.fsync(self._file.fileno())  # results took minutes; a power cut must not take them
         except OSError as error:
             with contextlib.suppress(OSError):  # else the next process cuts the half line off
                 self._file.truncate(end)
-                self._file.seek(end)
             raise self._unwritable(error) from None
         return json.loads(line)
 

@@ -129,7 +129,7 @@ class GraphArchitecture(Drawable):
     def key(self) -> str:
         """What the network computes, as text; equal for equal networks.
 
-        Idle skips are left out, and behind each node stands, in brackets and sorted, what reads it:
+        Idle skips are left out, and behind each node is, in brackets and sorted, what reads it:
         ``input(gat,gcn(fc,skip))``. Four skips are ``input``.
         """
         readers: dict[int, list[int]] = {}

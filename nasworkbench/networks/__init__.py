@@ -1,5 +1,6 @@
 """From a genotype to a ``torch.nn.Module``: operations, cells, the stacked child network."""
 
+from .building import build
 from .cell import CellModule
 from .drop_path import drop_path, keep_probability
 from .layout import STEMS, Layer
@@ -14,6 +15,7 @@ __all__ = [
     "Layer",
     "Profile",
     "State",
+    "build",
     "build_operation",
     "drop_path",
     "keep_probability",

@@ -21,24 +21,10 @@ class BlockModule(nn.Module):
     """
 
     def __init__(
-        self,
-        block: Block,
-        channels: tuple[int, int],
-        strides: tuple[int, int],
-        filters: int,
-        norm: Norm,
-        bottleneck: bool,
+        self, block: Block, left: nn.Module, right: nn.Module, join: nn.Module | None
     ) -> None:
         super().__init__()
-        self.block = block
-        self.left = build_operation(
-            block.left_op, channels[0], filters, strides[0], norm, bottleneck
-        )
-        self.right = build_operation(
-            block.right_op, channels[1], filters, strides[1], norm, bottleneck
-        )
-        concat = block.combine == "concat"
-        self.join = chain([[conv(2 * filters, filters, 1)]], norm) if concat else None
+        self.block, self.left, self.right, self.join = block, left, right, join
 
     def forward(self, states: dict[int, State], keep: float) -> State:
         left, right = self.left(states[self.block.left]), self.right(states[self.block.right])
@@ -108,21 +94,16 @@ class CellModule(nn.Module):
         if 1 in needed:
             self.fit_newer = chain([[conv(newer, filters, 1)]], norm)
 
-        def strides(block: Block) -> tuple[int, int]:
-            left, right = (stride if state < cell.inputs else 1 for state in block.inputs)
-            return left, right
+        def operation(name: str, state: int) -> nn.Module:
+            strides = stride if state < cell.inputs else 1
+            return build_operation(name, channels[state], filters, strides, norm, bottleneck)
 
-        self.blocks = nn.ModuleList(
-            BlockModule(
-                block,
-                (channels[block.left], channels[block.right]),
-                strides(block),
-                filters,
-                norm,
-                bottleneck,
-            )
-            for block in (cell.blocks[number] for number in cell.used)
-        )
+        self.blocks = nn.ModuleList()
+        for block in (cell.blocks[number] for number in cell.used):
+            left, right = (operation(name, state) for _, state, name in block.sides)
+            concat = block.combine == "concat"
+            join = chain([[conv(2 * filters, filters, 1)]], norm) if concat else None
+            self.blocks.append(BlockModule(block, left, right, join))
         # An input that is part of the output must have the output's shape; no ReLU before these.
         self.fit_output = nn.ModuleDict()
         for state in cell.concat:

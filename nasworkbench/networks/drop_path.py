@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..checks import number
 from ..errors import NetworkError
 
 
@@ -40,11 +41,7 @@ def keep_probability(
     Raises:
         NetworkError: ``progress`` or ``keep`` out of range.
     """
-    if not 0 <= progress <= 1:
-        raise NetworkError(f"drop path: progress goes from 0 to 1, got {progress!r}")
-    if not 0 < keep <= 1:
-        raise NetworkError(
-            f"drop path: keep is a probability above 0 and up to 1 (1 drops nothing), got {keep!r}"
-        )
+    number("progress of the drop path", progress, 0, 1, error=NetworkError)
+    number("keep of the drop path", keep, 0, 1, above=True, error=NetworkError)
     final = 1 - (cell + 1) / cells * (1 - keep) if in_depth else keep
     return 1 - progress * (1 - final)

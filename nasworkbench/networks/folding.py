@@ -48,9 +48,7 @@ def _fold_reduction(reduction: FactorizedReduction) -> None:
 def _part(norm: nn.BatchNorm2d, channels: slice) -> nn.BatchNorm2d:
     """The batch norm of some of the channels."""
     part = deepcopy(norm)
-    part.weight = nn.Parameter(norm.weight[channels].detach())
-    part.bias = nn.Parameter(norm.bias[channels].detach())
-    assert norm.running_mean is not None and norm.running_var is not None
-    part.running_mean, part.running_var = norm.running_mean[channels], norm.running_var[channels]
-    part.num_features = part.weight.numel()
+    for tensor in (part.weight, part.bias, part.running_mean, part.running_var):
+        assert tensor is not None
+        tensor.data = tensor.data[channels]
     return part

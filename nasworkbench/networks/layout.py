@@ -1,4 +1,4 @@
-"""The plan of a child network: which cells stand where, what each reads, how wide it is.
+"""The layout of a child network: which cells come where, what each reads, how wide it is.
 
 A plain list of records, made before any weight exists. :class:`CellNetwork` builds one module per
 record and runs them in this order; the drawings and :func:`profile` read the same list.
@@ -6,10 +6,12 @@ record and runs them in this order; the drawings and :func:`profile` read the sa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import NetworkError, listed
+from ..checks import is_whole
+from ..errors import NetworkError
 from ..genotype import Cell, Genotype
 
 #: The two stems (NASNet paper, Figure 2): one 3x3 convolution, or one followed by two small
@@ -31,7 +33,7 @@ class Layer:
         inputs: names of the layers it reads, the older one first (a cell may ignore one).
         filters: channels of its output.
         stage: 0 is the stem; a reduction cell opens the stage 2 or 3.
-        width: F inside the cell (0 where the layer is no cell).
+        width: F inside the cell (0 where the layer is not a cell).
         halvings: how often cells have halved the map by the time it leaves (or enters a head).
         pair: a cell's older and newer layer, whether it reads them or not.
     """
@@ -126,40 +128,12 @@ def stage_sizes(cells: int | Sequence[int]) -> tuple[int, int, int]:
         NetworkError: anything else than whole numbers from 1.
     """
     sizes = tuple(cells) if isinstance(cells, Sequence) else (cells,) * 3
-    if len(sizes) != 3 or not all(is_count(size) for size in sizes):
+    if len(sizes) != 3 or not all(is_whole(size, 1) for size in sizes):
         raise NetworkError(
             f"cells is the number of normal cells per stage: a whole number from 1, or three of "
             f"them, got {cells!r}"
         )
     return sizes[0], sizes[1], sizes[2]
-
-
-def check_filters(filters: int, stem: str) -> None:
-    """See that every cell has at least one filter.
-
-    Raises:
-        NetworkError: an unknown stem, or F below 1 in some cell (the first cell of the ImageNet
-            stem has F/4).
-    """
-    if stem not in STEMS:
-        raise NetworkError(f"unknown stem {stem!r}; the stems are {listed(STEMS)}")
-    smallest = 4 if stem == "imagenet" else 1
-    if not is_count(filters) or filters < smallest:
-        reason = ", because its first cell has F/4" if stem == "imagenet" else ""
-        raise NetworkError(
-            f"filters (F) must be a whole number from {smallest} with the {stem} stem{reason}, "
-            f"got {filters!r}"
-        )
-
-
-def check_image_size(image_size: object) -> None:
-    """See that the side of the images is a number of pixels.
-
-    Raises:
-        NetworkError: it is not a whole number from 1.
-    """
-    if not is_count(image_size):
-        raise NetworkError(f"image_size is a whole number of pixels from 1, got {image_size!r}")
 
 
 def map_size(image_size: int, stem: str, halvings: int) -> int:
@@ -170,25 +144,6 @@ def map_size(image_size: int, stem: str, halvings: int) -> int:
     return side
 
 
-def smallest_image(layout: Sequence[Layer], stem: str) -> int:
-    """The smallest side at which every reduction cell still finds a map of at least 2."""
-    deepest = max(layer.halvings for layer in layout)
-    return _smallest(lambda size: map_size(size, stem, deepest - 1) >= 2)
-
-
-def smallest_auxiliary_image(layout: Sequence[Layer], stem: str) -> int:
-    """The smallest side at which the auxiliary head's 5x5 pool fits."""
-    halvings = next(layer.halvings for layer in layout if layer.role == "auxiliary")
-    return _smallest(lambda size: map_size(size, stem, halvings) >= AUXILIARY_POOL)
-
-
-def _smallest(fits) -> int:
-    size = 1
-    while not fits(size):
-        size += 1
-    return size
-
-
-def is_count(value: object) -> bool:
-    """Whether the value is a whole number from 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def smallest_image(stem: str, halvings: int, side: int) -> int:
+    """The side of the smallest image whose map, after so many halvings, is still ``side`` wide."""
+    return next(size for size in itertools.count(1) if map_size(size, stem, halvings) >= side)

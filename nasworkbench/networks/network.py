@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from .. import zoo
+from ..checks import choice, number, whole
 from ..errors import NetworkError
 from ..genotype import Genotype
-from . import layout as plan
 from .cell import CellModule
 from .drop_path import keep_probability
 from .folding import fold
 from .heads import auxiliary_head, stem_convolution
-from .notation import published_settings, read_notation
+from .layout import AUXILIARY_POOL, STEMS, Layer, lay_out, map_size, smallest_image, stage_sizes
+from .notation import read_notation
 from .operations import Norm, State
 
 #: By stem: the batch norms' momentum (torch's convention: 1 - decay) and epsilon, and the side of
@@ -89,23 +90,20 @@ class CellNetwork(nn.Module):
                 f"a CellNetwork is built from a Genotype, got {genotype!r}; "
                 f'zoo.get("nasnet-a") gives one by name'
             )
-        plan.check_filters(filters, stem)
+        choice("stem", stem, STEMS, NetworkError)
+        least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4
+        whole(f"filters (F, with the {stem} stem)", filters, least, error=NetworkError)
         if stem_filters is None:
             stem_filters = 3 * filters if stem == "cifar" else 32
-        for name, count in {
-            "classes": classes,
-            "channels": channels,
-            "stem_filters": stem_filters,
-        }.items():
-            if not plan.is_count(count):
-                raise NetworkError(f"{name} must be a whole number from 1, got {count!r}")
-        if not 0 <= dropout < 1:
-            raise NetworkError(f"dropout is a probability from 0 to below 1, got {dropout!r}")
+        whole("classes", classes, error=NetworkError)
+        whole("channels", channels, error=NetworkError)
+        whole("stem_filters", stem_filters, error=NetworkError)
+        number("dropout", dropout, 0, 1, below=True, error=NetworkError)
         self.genotype = genotype
         self.classes, self.channels, self.stem = classes, channels, stem
-        self.layout = plan.lay_out(
+        self.layout = lay_out(
             genotype,
-            plan.stage_sizes(cells),
+            stage_sizes(cells),
             filters,
             classes,
             stem,
@@ -113,10 +111,11 @@ class CellNetwork(nn.Module):
             skip_reduction_layer_input,
             auxiliary,
         )
-        self.smallest_image = plan.smallest_image(self.layout, stem)
+        deepest = max(layer.halvings for layer in self.layout)
+        self.smallest_image = smallest_image(stem, deepest - 1, side=2)  # a reduction needs 2 x 2
         self.image_size = DEFAULTS[stem]["image_size"] if image_size is None else image_size
         if image_size is not None:
-            plan.check_image_size(image_size)
+            whole("image_size", image_size, error=NetworkError)
             self._check_size(image_size, image_size)
 
         norm = partial(
@@ -180,6 +179,19 @@ class CellNetwork(nn.Module):
                     states.pop(name, None)  # its memory is free from here on
         return logits if auxiliary_logits is None else (logits, auxiliary_logits)
 
+    def endpoints(self, image_size: int) -> dict[str, tuple[int, int, int]]:
+        """``(height, width, channels)`` that the stem and each cell put out, in order.
+
+        Args:
+            image_size: side of the (square) images.
+        """
+        shapes = {}
+        for layer in self.layout:
+            if layer.role not in ("auxiliary", "classifier"):
+                side = map_size(image_size, self.stem, layer.halvings)
+                shapes[layer.name] = side, side, layer.filters
+        return shapes
+
     @classmethod
     def from_notation(
         cls,
@@ -203,17 +215,14 @@ class CellNetwork(nn.Module):
                 nearest).
             WorkbenchError: no such name in the zoo.
         """
-        form: dict[str, Any] = {}
-        replace = False
-        if isinstance(genotype, str):
-            entry = zoo.entry(genotype)
-            genotype, replace = entry.genotype, entry.reductions_replace
-            form["bottleneck"] = entry.bottleneck
-        count, penultimate = read_notation(notation, genotype)
-        filters = penultimate // (4 * len(genotype.normal.concat))
-        form["cells"] = (count, count - 1, count - 1) if replace else count
-        form |= published_settings(stem, count, penultimate)
-        return cls(genotype, filters=filters, classes=classes, stem=stem, **(form | options))
+        if isinstance(genotype, Genotype):
+            settings = read_notation(notation, genotype, stem)
+            return cls(genotype, classes=classes, stem=stem, **(settings | options))
+        entry = zoo.entry(genotype)
+        settings = read_notation(notation, entry.genotype, stem) | {"bottleneck": entry.bottleneck}
+        if entry.reductions_replace:
+            settings["cells"] = (settings["cells"], settings["cells"] - 1, settings["cells"] - 1)
+        return cls(entry.genotype, classes=classes, stem=stem, **(settings | options))
 
     def set_drop_path(self, progress: float, keep: float, in_depth: bool = False) -> None:
         """Set every cell's keep probability for a training that is ``progress`` (0 to 1) over.
@@ -224,9 +233,9 @@ class CellNetwork(nn.Module):
         Raises:
             NetworkError: ``progress`` or ``keep`` out of range.
         """
-        for number, cell in enumerate(self.cells.values()):
+        for place, cell in enumerate(self.cells.values()):
             assert isinstance(cell, CellModule)
-            cell.keep = keep_probability(progress, keep, number, len(self.cells), in_depth)
+            cell.keep = keep_probability(progress, keep, place, len(self.cells), in_depth)
 
     def folded(self) -> CellNetwork:
         """A copy for evaluation: batch norms folded into convolutions, no auxiliary head.
@@ -244,14 +253,14 @@ class CellNetwork(nn.Module):
 
         return draw(self)._repr_mimebundle_(include, exclude)
 
-    def _build_auxiliary(self, layer: plan.Layer, channels: int, norm: Norm) -> nn.Module:
-        side = plan.map_size(self.image_size, self.stem, layer.halvings)
-        if side < plan.AUXILIARY_POOL:
+    def _build_auxiliary(self, layer: Layer, channels: int, norm: Norm) -> nn.Module:
+        side = map_size(self.image_size, self.stem, layer.halvings)
+        if side < AUXILIARY_POOL:
+            smallest = smallest_image(self.stem, layer.halvings, AUXILIARY_POOL)
             raise NetworkError(
                 f"images of {self.image_size} x {self.image_size} leave a map of {side} x {side} "
-                f"for the auxiliary head, whose pool needs {plan.AUXILIARY_POOL}: the smallest "
-                f"image_size is {plan.smallest_auxiliary_image(self.layout, self.stem)}, or build "
-                f"the network without the head (auxiliary=False)"
+                f"for the auxiliary head, whose pool needs {AUXILIARY_POOL}: the smallest "
+                f"image_size is {smallest}, or build the network without it (auxiliary=False)"
             )
         return auxiliary_head(channels, side, self.classes, norm)
 

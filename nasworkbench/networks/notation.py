@@ -17,15 +17,15 @@ LARGE: dict[tuple[int, int], dict[str, Any]] = {
 }
 
 
-def read_notation(notation: str, genotype: Genotype) -> tuple[int, int]:
-    """N and P of ``"N @ P"``; P = 4 F x the number of states in the normal cell's output.
+def read_notation(notation: str, genotype: Genotype, stem: str) -> dict[str, Any]:
+    """The settings of ``"N @ P"``: ``cells`` N, ``filters`` F, and those of the published size.
+
+    P = 4 F x the number of states in the normal cell's output.
 
     Raises:
         NetworkError: another form, or a P that no whole F gives; names the nearest one that does.
     """
-    match = (
-        re.fullmatch(r"\s*(\d+)\s*@\s*(\d+)\s*", notation) if isinstance(notation, str) else None
-    )
+    match = re.fullmatch(r"\s*(\d+)\s*@\s*(\d+)\s*", str(notation))
     if match is None:
         raise NetworkError(
             f'the notation is "N @ P", N normal cells per stage and P channels in the penultimate '
@@ -33,16 +33,13 @@ def read_notation(notation: str, genotype: Genotype) -> tuple[int, int]:
         )
     cells, penultimate = int(match[1]), int(match[2])
     states = len(genotype.normal.concat)
-    if penultimate % (4 * states) or penultimate == 0:
-        nearest = max(1, round(penultimate / (4 * states))) * 4 * states
+    filters, rest = divmod(penultimate, 4 * states)
+    if rest or not filters:
+        nearest = max(1, round(penultimate / (4 * states)))
         raise NetworkError(
             f"{notation!r}: the normal cell concatenates {states} states of 4 F channels in the "
-            f"last stage, so P must be a multiple of {4 * states}; the nearest is {nearest} "
-            f"(F = {nearest // (4 * states)}), got {penultimate}"
+            f"last stage, so P must be a multiple of {4 * states}; the nearest is "
+            f"{nearest * 4 * states} (F = {nearest}), got {penultimate}"
         )
-    return cells, penultimate
-
-
-def published_settings(stem: str, cells: int, penultimate: int) -> dict[str, Any]:
-    """The settings with which this size was published."""
-    return dict(LARGE.get((cells, penultimate), {})) if stem == "imagenet" else {}
+    published = LARGE.get((cells, penultimate), {}) if stem == "imagenet" else {}
+    return {"cells": cells, "filters": filters} | published

@@ -173,25 +173,20 @@ def conv(
 
 def separable(
     channels: int, filters: int, kernel: int, stride: int = 1, dilation: int = 1
-) -> list[nn.Module]:
+) -> list[nn.Conv2d]:
     """A depthwise convolution, then a 1x1 one: nothing between them (appendix A.4)."""
     depthwise = conv(channels, channels, kernel, stride, dilation, groups=channels)
     return [depthwise, conv(channels, filters, 1)]
 
 
-def chain(groups: Sequence[Sequence[nn.Module]], norm: Norm) -> nn.Sequential:
+def chain(groups: Sequence[Sequence[nn.Conv2d]], norm: Norm) -> nn.Sequential:
     """Groups of convolutions, a batch norm after each group and a ReLU between the groups."""
     layers: list[nn.Module] = []
     for group in groups:
         if layers:
             layers.append(nn.ReLU(inplace=True))  # the batch norm's own result: nobody else's
-        layers += [*group, norm(_filters(group[-1]))]
+        layers += [*group, norm(group[-1].out_channels)]
     return nn.Sequential(*layers)
-
-
-def _filters(layer: nn.Module) -> int:
-    assert isinstance(layer, nn.Conv2d)
-    return layer.out_channels
 
 
 #: The kernels (height, width) of the ordinary convolutions, one after another; the rate is 2
@@ -222,34 +217,36 @@ def build_operation(
     Raises:
         NetworkError: an unknown operation.
     """
-    if name == "identity":
-        if stride == 1 and channels == filters:
-            return Identity()
-        return Convolutions(chain([[conv(channels, filters, 1, stride)]], norm))
     if name.startswith(("avg_pool", "max_pool")):
         return Pool(name, channels, filters, stride, norm)
-    if name.startswith("sep_conv"):  # always applied twice; the first one strides and fits
+    if name == "identity" and stride == 1 and channels == filters:
+        return Identity()
+    if name == "identity":
+        groups = [[conv(channels, filters, 1, stride)]]
+    elif name.startswith("sep_conv"):  # always applied twice; the first one strides and fits
         size = int(name[-1])
-        once, again = separable(channels, filters, size, stride), separable(filters, filters, size)
-        return Convolutions(chain([once, again], norm))
-    if name.startswith("dil_sep_conv"):  # applied once, as in DARTS
-        return Convolutions(
-            chain([separable(channels, filters, int(name[-1]), stride, dilation=2)], norm)
-        )
-    if name == "conv_7x1_1x7":  # as DARTS's code runs it: 1x7, then 7x1, with nothing between
-        pair = [conv(channels, filters, (1, 7), stride), conv(filters, filters, (7, 1), stride)]
-        return Convolutions(chain([pair], norm))
-    if name not in KERNELS:
+        groups = [separable(channels, filters, size, stride), separable(filters, filters, size)]
+    elif name.startswith("dil_sep_conv"):  # applied once, as in DARTS
+        groups = [separable(channels, filters, int(name[-1]), stride, dilation=2)]
+    elif name == "conv_7x1_1x7":  # as DARTS's code runs it: 1x7, then 7x1, with nothing between
+        groups = [[conv(channels, filters, (1, 7), stride), conv(filters, filters, (7, 1), stride)]]
+    elif name in KERNELS:
+        groups = _ordinary(name, channels, filters, stride, bottleneck)
+    else:
         raise NetworkError(f"unknown operation {name!r}; the operations are {listed(OPERATIONS)}")
-    dilation = 2 if name.startswith("dil") else 1
+    return Convolutions(chain(groups, norm))
+
+
+def _ordinary(
+    name: str, channels: int, filters: int, stride: int, bottleneck: bool
+) -> list[list[nn.Conv2d]]:
     middle = filters * 3 // 8 if name == "conv_1x3_3x1" else filters // 4
     narrow = bottleneck and name != "conv_1x1" and middle >= 1
     width = middle if narrow else filters
-    groups: list[list[nn.Module]] = [[conv(channels, width, 1)]] if narrow else []
+    groups = [[conv(channels, width, 1)]] if narrow else []
     entering = width if narrow else channels
     for kernel in KERNELS[name]:
+        dilation = 2 if name.startswith("dil") else 1
         groups.append([conv(entering, width, kernel, stride, dilation)])
         entering = width
-    if narrow:
-        groups.append([conv(width, filters, 1)])
-    return Convolutions(chain(groups, norm))
+    return [*groups, [conv(width, filters, 1)]] if narrow else groups

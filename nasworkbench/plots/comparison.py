@@ -1,4 +1,4 @@
-"""What ``compare`` found: how good the best is, and what each controller learned.
+"""What ``compare`` measured: how good the best is, and what each controller learned.
 
 A line is the mean over the seeds of one controller, its band the 95 % bootstrap interval of that
 mean. Bands that overlap decide nothing, and neither do bands that do not: the runs are paired, and

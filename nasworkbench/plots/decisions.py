@@ -69,7 +69,7 @@ def decision_rows(
 
     Raises:
         SettingsError: too few numbers, probabilities that do not add up to 1, or a token that is
-            none of this decision's.
+            not one of this decision's.
     """
     return pandas.DataFrame(_rows(_array(log_distribution), decision, token), columns=COLUMNS)
 

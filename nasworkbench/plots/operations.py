@@ -69,8 +69,8 @@ def choice_rows(
         last = len(tokens) if first == (windows - 1) * window else first + window
         counts = numpy.bincount(numbers[first:last].ravel(), minlength=len(names))
         shares = counts / max(1, counts.sum())
-        each = zip(names, counts.tolist(), shares.tolist(), strict=True)
-        rows += [(first + 1, last, *row) for row in each]
+        for name, count, share in zip(names, counts.tolist(), shares.tolist(), strict=True):
+            rows.append((first + 1, last, name, count, share))
     return pandas.DataFrame(rows, columns=["first", "last", "choice", "count", "frequency"])
 
 

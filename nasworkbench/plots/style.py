@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..errors import WorkbenchError
+from ..files import write_atomically
 
 #: Okabe and Ito's palette, told apart with every common kind of colour vision.
 BLUE = "#0072b2"
@@ -47,9 +48,8 @@ class ShownFigure(Figure):
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:
     """A white figure and its axes: one :class:`Axes`, or an array of them if there are several."""
-    made = ShownFigure(figsize=size, facecolor="white", layout="constrained")
-    axes = made.subplots(rows, columns)
-    return made, axes
+    shown = ShownFigure(figsize=size, facecolor="white", layout="constrained")
+    return shown, shown.subplots(rows, columns)
 
 
 def styled(
@@ -129,10 +129,10 @@ def positions(values: Any) -> numpy.ndarray:
     return numpy.asarray(values, dtype=float)
 
 
-def png(made: Figure, dpi: int = DPI) -> bytes:
+def png(shown: Figure, dpi: int = DPI) -> bytes:
     """The figure as an opaque PNG file's bytes, in 128 colours: a third of the size of all."""
     buffer, small = io.BytesIO(), io.BytesIO()
-    made.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    shown.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     picture = Image.open(buffer).convert("RGB")
     # median cut, the default, would drop the colours of small things
     few = picture.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
@@ -140,7 +140,7 @@ def png(made: Figure, dpi: int = DPI) -> bytes:
     return small.getvalue()
 
 
-def save(made: Figure, path: str | Path) -> Path:
+def save(shown: Figure, path: str | Path) -> Path:
     """Write the figure as .png, .svg or .pdf, with a white background; returns the path.
 
     Raises:
@@ -151,8 +151,6 @@ def save(made: Figure, path: str | Path) -> Path:
         raise WorkbenchError(
             f"cannot save a figure as {path.name!r}: the name ends in .png, .svg or .pdf"
         )
-    try:
-        made.savefig(path, dpi=DPI, facecolor="white")
-    except OSError as error:
-        raise WorkbenchError(f"cannot write the figure to {path}: {error}") from None
-    return path
+    buffer = io.BytesIO()
+    shown.savefig(buffer, format=path.suffix[1:].lower(), dpi=DPI, facecolor="white")
+    return write_atomically(path, buffer.getvalue(), "the figure")

@@ -89,7 +89,7 @@ def draw_updates(
     third.plot(told, positions(rows["reward"]), color=GREEN, label="mean of the batch", **mark)
     third.plot(told, positions(rows["baseline"]), color=FAINT, linestyle="--", label="baseline")
     low, high = third.get_ylim()
-    if high - low < LEAST_SPAN:  # else rounding errors would look like news
+    if high - low < LEAST_SPAN:  # else rounding errors would be taken for changes
         middle = (low + high) / 2
         third.set_ylim(middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2)
     for ax in panels:

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
-import secrets
 import tempfile
 import time
 from contextlib import closing
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, listed
+from ..files import write_atomically
 from ..search import History, Store
 from ..search.store import FILE
 
@@ -52,10 +51,9 @@ def folder(name: str) -> Path:
         raise StoreError(f"there is no recording {name!r}; the recordings are {listed(RECORDINGS)}")
     unpacked = Path(_home().name) / name
     if not (unpacked / FILE).is_file():
-        unpacked.mkdir(exist_ok=True)
-        unfinished = unpacked / f"{FILE}.{secrets.token_hex(4)}"  # two threads may be here
-        unfinished.write_bytes(lzma.decompress(_packed(name)))
-        os.replace(unfinished, unpacked / FILE)
+        unpacked.mkdir(exist_ok=True)  # two threads may be here
+        data = lzma.decompress(_packed(name))
+        write_atomically(unpacked / FILE, data, f"the recording {name}", StoreError)
     return unpacked
 
 
@@ -92,17 +90,13 @@ def pack(directory: str | Path, path: str | Path, command: str | None = None) ->
     Raises:
         StoreError: no search there, a damaged one, or a path that cannot be written.
     """
-    path = Path(path)
     notes = {} if command is None else {"command": command}
     with tempfile.TemporaryDirectory(prefix="nasworkbench-") as temporary:
         copy = Path(temporary) / FILE
         with closing(Store(directory, read_only=True)) as store:
             store.copy_to(copy, without_state=True, **notes)
         packed = lzma.compress(copy.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
-    try:
-        path.write_bytes(packed)
-    except OSError as error:
-        raise StoreError(f"cannot write the recording to {path}: {error}") from None
+    write_atomically(path, packed, "the recording", StoreError)
     return hashlib.sha256(packed).hexdigest()
 
 

@@ -8,7 +8,6 @@ the file, there is no request to anywhere, and every text that comes out of a st
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -19,13 +18,13 @@ import jinja2
 import pandas
 
 from .. import plots
-from ..errors import WorkbenchError
+from ..files import write_atomically
 from ..search.store import FILE
 from ..tables import Table
 from .best import best, table_section
 from .contents import Contents, read
 from .figures import operation_figure, retrained_figure, reward_figure, update_figure
-from .formatting import date, decimals, duration, missing, short, whole
+from .formatting import date, decimals, duration, flat, missing, short, whole
 
 TEMPLATE = "report.html"
 MANY = "many_searches.json"
@@ -53,14 +52,7 @@ def write(
     """
     directory = Path(directory)
     path = directory / TEMPLATE if path is None else Path(path)
-    page = render(directory, table)
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise WorkbenchError(f"cannot write the report to {path}: {error}") from None
-    return path
+    return write_atomically(path, render(directory, table).encode(), "the report")
 
 
 def render(directory: str | Path, table: Table | None = None) -> str:
@@ -187,22 +179,12 @@ def _settings(
     if baseline is not None:
         yield _described("baseline", baseline.history.controller)
     if search.job.get("tier_settings"):
-        yield "tier", list(_flat(search.job["tier_settings"]))
-    yield "versions and machine", list(_flat(meta("provenance", {})))
+        yield "tier", list(flat(search.job["tier_settings"]))
+    yield "versions and machine", list(flat(meta("provenance", {})))
 
 
 def _described(role: str, record: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    return role, [("class", record["class"]), *_flat(record["settings"])]
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(map(str, value))
-        else:
-            yield prefix + name, str(value)
+    return role, [("class", record["class"]), *flat(record["settings"])]
 
 
 # --- the template -----------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from string import hexdigits
 from typing import Any
 
 import pandas
+
+from .. import progress
 
 
 def missing(value: Any) -> bool:
@@ -24,14 +27,8 @@ def whole(value: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Seconds as ``0.76 s``, ``3 min 20 s`` or ``5 h 2 min``."""
-    if missing(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    """Seconds as :func:`nasworkbench.progress.duration` writes them."""
+    return "–" if missing(seconds) else progress.duration(float(seconds))
 
 
 def date(timestamp: Any) -> str:
@@ -44,3 +41,14 @@ def date(timestamp: Any) -> str:
 def short(key: str) -> str:
     """Eight digits of a cell's key; the key of another architecture, which is text, whole."""
     return key[:8] if set(key) <= set(hexdigits) else key
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as pairs of a dotted name and a text."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            yield prefix + name, ", ".join(map(str, value)) or "none"
+        else:
+            yield prefix + name, str(value)

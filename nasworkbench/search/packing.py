@@ -70,10 +70,11 @@ def pack_state(state: Any) -> list[Part]:
     parts: list[Part] = []
 
     def encode(value: Any) -> Any:
-        if isinstance(value, torch.Tensor | numpy.ndarray):
-            kind = "torch" if isinstance(value, torch.Tensor) else "numpy"
-            array = numpy.asarray(value.detach().cpu() if kind == "torch" else value)
-            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        kind = "torch" if isinstance(value, torch.Tensor) else "numpy"
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu().numpy()
+        if isinstance(value, numpy.ndarray):
+            array = value.astype(value.dtype.newbyteorder("<"), copy=False)
             if array.dtype.kind not in "biuf":
                 raise TypeError(f"an array of {array.dtype}; numbers are stored")
             shape, name = json.dumps(array.shape), str(len(parts))

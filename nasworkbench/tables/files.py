@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 import numpy
 
 from ..errors import TableError
+from ..files import write_atomically
 from ..spaces import CellSpace
 from .table import Numbers, Table
 
@@ -58,15 +58,7 @@ def save(table: Table, path: str | Path) -> str:
     buffer = io.BytesIO()
     contiguous: dict[str, Any] = {k: numpy.ascontiguousarray(v) for k, v in arrays.items()}
     numpy.savez_compressed(buffer, **contiguous)
-    path = Path(path)
-    half_made = path.with_name(path.name + ".new")
-    try:
-        half_made.write_bytes(buffer.getvalue())
-        os.replace(half_made, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            half_made.unlink(missing_ok=True)
-        raise TableError(f"cannot write the table to {path}: {error}") from None
+    write_atomically(path, buffer.getvalue(), "the table", TableError)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
@@ -130,7 +122,7 @@ def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes
     actual = hashlib.sha256(data).hexdigest()
     if checksum is not None and actual != checksum:
         raise TableError(
-            f"the table {path} is not {whose}: its SHA-256 must be {checksum}, got {actual}. It "
+            f"the table {path} is not {whose}: its SHA-256 is {actual}, expected {checksum}. It "
             f"has been cut short or changed. {advice}"
         )
     return data

@@ -20,7 +20,7 @@ import torch
 from ..checks import choice
 from ..data import Dataset
 from ..genotype import Genotype
-from ..networks import CellNetwork, profile
+from ..networks import CellNetwork, build, profile
 from .device import find_device, seeded
 from .evaluation import evaluate
 from .loop import TrainingResult, train
@@ -85,7 +85,7 @@ class TrainingEvaluator:
 
     def build(self, genotype: Genotype) -> CellNetwork:
         """The child network, with fresh weights from torch's global generator."""
-        return CellNetwork(
+        return build(
             genotype,
             cells=self.cells,
             filters=self.filters,

@@ -4,10 +4,10 @@
     python tests/benchmarks/controllers.py --quick    # few repeats, to see that it runs
 
 One thread. The controller is the paper's (one LSTM layer of 100 units). "sampled": tokens with the
-log-probability and the entropy of every decision. "asked": the same through ``PPO.ask``, each
-proposal decoded into a genotype. The update is PPO's, 20 cells and 4 epochs, from told rewards to
-new weights. Each figure is the median of its repeats, and the slowest and fastest tenth of them
-stand beside it.
+distribution of every decision. "asked": the same through ``PPO.ask``, each proposal with random
+numbers of its own and decoded into a genotype. The update is PPO's, 20 cells and 4 epochs, from
+told rewards to new weights. Each figure is the median of its repeats, and the slowest and fastest
+tenth of them stand beside it.
 
 Peers, measured earlier on two cores of the same kind (AMD Zen 5, torch 2.14) and quoted here, not
 installed: carpedm20's ENAS-pytorch samples 4,289 cells/s in batches of 64 and 272 one by one;
@@ -68,7 +68,7 @@ def main() -> None:
     torch.set_num_threads(1)
     space = CellSpace()
     controller = PPO(space, seed=0)
-    policy, generator = controller.policy, controller.generator
+    policy, generator = controller.policy, torch.Generator().manual_seed(0)
     print(f"{controller!r}\n{space!r}, {torch.get_num_threads()} thread")
     print(f"{'':<28}{'median':>9} {'':<9}{'tenths':>20}  {'target':>9}  {'ratio':>7}")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import optuna
 
-from nasworkbench.controllers import Controller, Outcome
+from nasworkbench.controllers import Controller, Outcome, Proposal
 from nasworkbench.errors import WorkbenchError
 from nasworkbench.spaces import Space
 
@@ -28,13 +27,13 @@ class TPE(Controller):
         }
         self.trials: dict[int, optuna.Trial] = {}
 
-    def _draw(self, count: int) -> Sequence[tuple[tuple[int, ...], tuple[float, ...]]]:
-        drawn = []
-        for number in range(self.asked, self.asked + count):
+    def _draw(self, numbers: range) -> list[Proposal]:
+        proposals = []
+        for number in numbers:
             trial = self.study.ask(self.distributions)
             self.trials[number] = trial
-            drawn.append((tuple(trial.params[name] for name in self.distributions), ()))
-        return drawn
+            proposals.append(self.proposal(number, [trial.params[n] for n in self.distributions]))
+        return proposals
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

@@ -16,7 +16,7 @@ import numpy
 from tqdm import tqdm
 
 from ..controllers import Controller, Outcome
-from ..errors import StoreError
+from ..errors import SettingsError, StoreError
 from ..executors import Executor, Finished
 from ..progress import bar
 from ..training import Evaluation
@@ -104,6 +104,8 @@ class Loop:
         A bar of this title shows the best reward and the failures, if ``progress`` says so (see
         :func:`nasworkbench.progress.is_shown`).
         """
+        if not executor.workers:  # nothing would ever run
+            raise SettingsError("this executor has been stopped; make a new one")
         self.executor = executor
         with bar(title, goal, self.done, progress, unit=" trials") as shown:
             try:

@@ -104,14 +104,16 @@ class Block:
 
     def __post_init__(self) -> None:
         for side, state, operation in self.sides:
-            state = whole(f"{side} input: the hidden state", state, 0, error=GenotypeError)
-            object.__setattr__(self, side, state)
+            if type(state) is not int or state < 0:  # a space makes millions of blocks
+                state = whole(f"{side} input: the hidden state", state, 0, error=GenotypeError)
+                object.__setattr__(self, side, state)
             if operation not in OPERATIONS:
                 raise GenotypeError(
                     f"{side} input: unknown operation {operation!r:.80}; the operations are "
                     f"{listed(OPERATIONS)}"
                 )
-        choice("the combination", self.combine, COMBINATIONS, GenotypeError)
+        if self.combine not in COMBINATIONS:
+            choice("the combination", self.combine, COMBINATIONS, GenotypeError)
 
     @property
     def sides(self) -> tuple[tuple[str, int, str], tuple[str, int, str]]:
@@ -218,11 +220,7 @@ class Cell(Drawable):
 
     @classmethod
     def from_dict(cls, record: object) -> Cell:
-        """The cell that :meth:`to_dict` described.
-
-        Raises:
-            GenotypeError: a missing or unknown field, or a cell that cannot exist.
-        """
+        """The cell that :meth:`to_dict` described; a :class:`GenotypeError` if it cannot exist."""
         fields = fields_of(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
             raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
@@ -301,8 +299,7 @@ class Genotype(Drawable):
         """The genotype that :meth:`to_json` wrote.
 
         Raises:
-            GenotypeError: not JSON, not a genotype, or one that cannot exist; the message names
-                the cell, the block and the side.
+            GenotypeError: not JSON, or not a genotype that can exist; the message says where.
         """
         genotype = from_text(text)
         if not isinstance(genotype, cls):
@@ -311,11 +308,7 @@ class Genotype(Drawable):
 
     @classmethod
     def from_dict(cls, record: object) -> Genotype:
-        """The genotype that a parsed JSON text describes.
-
-        Raises:
-            GenotypeError: as :meth:`from_json`.
-        """
+        """The genotype of a parsed JSON text; raises as :meth:`from_json`."""
         fields = fields_of(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
         cells = {}
         for role in ("normal", "reduction"):
@@ -351,8 +344,8 @@ class Genotype(Drawable):
         return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
 
 
-#: What makes an architecture of its parsed JSON, by the field ``format``. A package that brings
-#: another kind of architecture adds its own when it is imported.
+#: Readers of parsed JSON by its field ``format``; a package with another kind of architecture adds
+#: its own.
 FORMATS: dict[str, Callable[[dict[str, Any]], Architecture]] = {FORMAT: Genotype.from_dict}
 
 

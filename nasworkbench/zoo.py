@@ -56,7 +56,7 @@ def get(name: str) -> Genotype:
 
 
 def entry(name: str) -> Entry:
-    """The genotype with its source and its notes.
+    """The published genotype of this name with its source and its notes.
 
     Raises:
         WorkbenchError: no such entry; the message lists the names.

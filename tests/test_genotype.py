@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +14,13 @@ from nasworkbench import canonical, zoo
 from nasworkbench.errors import GenotypeError, WorkbenchError
 from nasworkbench.genotype import (
     COMBINATIONS,
+    FORMATS,
     NASNET_OPERATIONS,
     OPERATIONS,
     Block,
     Cell,
     Genotype,
+    from_text,
 )
 
 BRIEF = settings(max_examples=150, deadline=None, derandomize=True)
@@ -144,6 +147,15 @@ def test_parts_cannot_be_changed():
     assert cell.blocks == ONE.blocks
 
 
+def test_numpys_numbers_become_pythons():
+    zero, one = numpy.arange(2)
+    cell = Cell((Block(zero, A, one, B),), [one], one + 1)
+    assert cell == Cell((Block(0, A, 1, B),), (1,))
+    numbers = (cell.blocks[0].left, cell.blocks[0].right, cell.inputs, *cell.concat)
+    assert {type(number) for number in numbers} == {int}
+    assert Genotype.from_json(Genotype(cell, cell).to_json()).key == Genotype(cell, cell).key
+
+
 def test_equality_and_hash_leave_the_name_out():
     named = Genotype(ONE, ONE, "found")
     assert named == FOUND and hash(named) == hash(FOUND)
@@ -190,6 +202,7 @@ def test_json_comes_back_unchanged(genotype):
     again = Genotype.from_json(genotype.to_json())
     assert again == genotype and again.name == genotype.name
     assert again.to_json() == genotype.to_json() and "\n" not in genotype.to_json()
+    assert from_text(genotype.to_json()) == genotype
     json.loads(genotype.to_json(), parse_constant=pytest.fail)  # strict JSON
 
 
@@ -274,10 +287,18 @@ def test_defaults_may_be_left_out():
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_json_that_is_no_genotype(text, parts):
-    with pytest.raises(GenotypeError) as raised:
-        Genotype.from_json(text)
-    assert all(part in str(raised.value) for part in parts)
-    assert len(str(raised.value)) < 600
+    for reader in (Genotype.from_json, from_text):
+        with pytest.raises(GenotypeError) as raised:
+            reader(text)
+        assert all(part in str(raised.value) for part in parts)
+        assert len(str(raised.value)) < 600
+
+
+def test_another_kind_of_architecture_can_be_read(monkeypatch):
+    monkeypatch.setitem(FORMATS, "mine/1", lambda record: record["layers"])
+    assert from_text('{"format": "mine/1", "layers": [1, 2]}') == [1, 2]
+    with pytest.raises(GenotypeError, match=r"nasworkbench\.genotype/1.* mine/1, got .*yours/1"):
+        from_text('{"format": "yours/1"}')
 
 
 @BRIEF

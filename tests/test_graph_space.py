@@ -13,7 +13,7 @@ from nasworkbench.controllers import PPO, Outcome, RandomSearch, RegularizedEvol
 from nasworkbench.drawing import draw
 from nasworkbench.drawing.dot import THEMES
 from nasworkbench.errors import GenotypeError, SpaceError
-from nasworkbench.genotype import from_text
+from nasworkbench.genotype import Genotype, from_text
 from nasworkbench.nas_bench_graph import (
     GRAPH_OPERATIONS,
     PROTEINS_OPERATIONS,
@@ -189,6 +189,15 @@ def test_tokens_of_no_string(tokens, message):
         SPACES[5].decode(tokens)
 
 
+def test_tokens_in_words():
+    assert SPACES[9].in_words((3,)) == (
+        "node 1 = ?(input), node 2 = ?(input), node 3 = ?(node 1), node 4 = ?(node 2)"
+    )
+    assert SPACES[5].in_words((8, 0, 4, 1)) == (
+        "node 1 = gcn(input), node 2 = skip(node 1), node 3 = sage(node 2), node 4 = ?(node 3)"
+    )
+
+
 def test_what_is_not_in_the_space():
     with pytest.raises(SpaceError, match=r"node 2 operation: 'gat' is not .* gcn, sage"):
         SPACES[5].encode(GraphArchitecture((0, 0, 0, 0), ("gcn", "gat", "fc", "fc")))
@@ -255,6 +264,12 @@ def test_json_and_pickle_return(architecture):
 def test_text_of_no_architecture(text, message):
     with pytest.raises(GenotypeError, match=message):
         from_text(text)
+
+
+def test_a_genotype_is_not_a_graph():
+    assert from_text(CellSpace(1).sample(0).to_json()) == CellSpace(1).sample(0)
+    with pytest.raises(GenotypeError, match="this is a GraphArchitecture, not a genotype"):
+        Genotype.from_json(RESIDUAL.to_json())
 
 
 def test_in_words():

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -101,6 +102,16 @@ def test_every_class_of_the_space_is_there_but_one(arxiv):
         assert nothing.key not in table
         with pytest.raises(TableError, match="'input' is not among"):
             table.row(nothing.key)
+
+
+@pytest.mark.parametrize("first", ["nas_bench_graph.table", "nas_bench_graph", "tables.loading"])
+def test_package_and_tables_can_be_imported_in_any_order(first):
+    code = (
+        f"import nasworkbench.{first}; from nasworkbench import tables, nas_bench_graph as graph; "
+        "assert tables.load_graph_table is graph.load_graph_table; print(tables.names()[-1])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "graph-pubmed\n"
 
 
 def test_loading_neither_imports_the_package_nor_warns(monkeypatch):

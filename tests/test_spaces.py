@@ -14,7 +14,7 @@ from scipy import stats
 from nasworkbench import zoo
 from nasworkbench.errors import SpaceError
 from nasworkbench.genotype import NASNET_OPERATIONS, Block, Cell, Genotype
-from nasworkbench.spaces import CellSpace
+from nasworkbench.spaces import CellSpace, Space
 
 BRIEF = settings(max_examples=100, deadline=None, derandomize=True)
 A, B = "conv_3x3", "identity"
@@ -70,6 +70,22 @@ def test_tokens_stand_for_their_options():
     genotype = space.decode([1, 0, 0, 1, 0, 2, 1, 1, 1, 1] + 10 * [0])
     assert genotype.normal == Cell((Block(1, A, 0, B, "concat"), Block(2, B, 1, B, "add")))
     assert genotype.reduction == Cell(2 * (Block(0, A, 0, A, "concat"),))
+
+
+def test_decisions_in_words():
+    space = CellSpace(2, (A, B), ("concat", "add"))
+    told = {count: space.in_words((1, 0, 0, 1, 1, 2)[:count]) for count in range(7)}
+    assert told[0] == "block 0: left = ?, right = ?, combined by ?"
+    assert told[1] == "block 0: left = h[i] through ?, right = ?, combined by ?"
+    assert told[5] == (
+        "block 0: left = h[i] through conv_3x3, right = h[i-1] through identity, combined by add"
+    )
+    assert told[6] == "block 1: left = block 0 through ?, right = ?, combined by ?"
+    plain = Space.in_words(space, (1, 0, 1))
+    assert plain == (
+        "normal block 0 left input: h[i]; normal block 0 right input: h[i-1]; "
+        "normal block 0 left operation: identity"
+    )
 
 
 # --- size -------------------------------------------------------------------------------------

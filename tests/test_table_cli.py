@@ -22,7 +22,7 @@ from nasworkbench.tables import TableSettings, building
 from nasworkbench.tables.building import FILE
 
 #: 10 different cells, each trained twice on 64 of the digits: 20 trainings of a few hundredths.
-PLAN = TableSettings(
+SETTINGS = TableSettings(
     name="tiny",
     space=CellSpace(1, ("identity", "avg_pool_3x3"), ("add",), tied=True),
     data={"name": "digits", "train_size": 64, "validation_size": 64},
@@ -36,7 +36,7 @@ CELLS = 10
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", SETTINGS)
     monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
 
 
@@ -130,7 +130,9 @@ def test_an_interrupted_build_goes_on(capsys, tmp_path, inline):
     assert code == 0
     # how long it takes is known from those that are done
     assert re.match(r"trainings left: 7 \(about [\d.]+ (s|min)\)\n", output)
-    assert sorted(inline.trained) == sorted((k, s) for k in PLAN.space.unique.keys for s in (0, 1))
+    assert sorted(inline.trained) == sorted(
+        (k, s) for k in SETTINGS.space.unique.keys for s in (0, 1)
+    )
     equal(*(tables.read(tmp_path / name / "tiny.npz") for name in ("whole", "cut")))
 
 
@@ -138,7 +140,7 @@ def test_fewer_cells_then_more_and_other_seeds(capsys, tmp_path, inline):
     code, output = build(capsys, tmp_path, "--cells", 4, "--seeds", 1)
     assert code == 0 and output.startswith("trainings left: 4\n")
     assert "Table 'tiny': 4 architectures (not all of its space), 1 seed\n" in output
-    assert "reliability: unknown, for one value of each architecture cannot tell" in output
+    assert "reliability: unknown, as each architecture has been trained once" in output
     code, output = build(capsys, tmp_path, "--cells", 6, "--seeds", 3)
     assert output.startswith("trainings left: 14 (about ")
     table = tables.read(tmp_path / "tiny.npz")
@@ -160,7 +162,7 @@ def test_a_cell_that_cannot_be_trained_is_left_out(capsys, tmp_path, inline):
 def test_worker_processes_give_the_same_table(capsys, tmp_path, inline, monkeypatch):
     build(capsys, tmp_path / "inline", "--cells", 2, "--seeds", 1)
     monkeypatch.undo()
-    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", SETTINGS)
     arguments = ["--cells", 2, "--seeds", 1, "--workers", 1]
     code, output = build(capsys, tmp_path / "processes", *arguments)
     assert code == 0 and output.startswith("trainings left: 2\n")
@@ -171,7 +173,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path):
     """The signal itself, in the middle of the trainings of a process."""
     script = (
         "import sys, test_table_cli as t\n"
-        "t.building.TABLES['tiny'] = t.dataclasses.replace(t.PLAN, seeds=200)\n"
+        "t.building.TABLES['tiny'] = t.dataclasses.replace(t.SETTINGS, seeds=200)\n"
         f"sys.exit(t.cli.main(['table', 'build', 'tiny', '--folder', {str(tmp_path)!r}, "
         "'--workers', '1']))"
     )
@@ -190,7 +192,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path):
     assert output.startswith("trainings left: 2,000\n")
     assert output.splitlines()[-1] == "interrupted; all is saved. Go on with the same command"
     assert workers and gone_within(workers, 10)
-    with tables.building.Records(records, PLAN.settings()) as kept:
+    with tables.building.Records(records, SETTINGS.settings()) as kept:
         assert len(kept) >= 3
         assert all(result["status"] == "ok" for result in kept.results.values())
 
@@ -257,7 +259,7 @@ def test_info_shows_the_best_and_the_median(capsys, tmp_path):
     assert rows[-1][0] == "221"
 
 
-def test_info_reveals_test_only_when_asked(capsys, tmp_path, monkeypatch):
+def test_info_shows_test_only_when_asked(capsys, tmp_path, monkeypatch):
     table = small_table()
     read = []
     sealed = dataclasses.replace(table, read_test=lambda: read.append(1) or table.test)
@@ -280,7 +282,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
     tables.save(table, tmp_path / "one.npz")
     code, output, _ = command(capsys, "info", tmp_path / "one.npz", "--test")
     assert code == 0
-    assert "reliability: unknown, for so few architectures cannot tell" in output
+    assert "reliability: unknown, as there are too few architectures" in output
     row = output.splitlines()[-1].split(maxsplit=3)
     assert row == ["1", f"{table.mean_validation[0]:.4f}", f"{table.mean_test[0]:.4f}",
                    f"{table.keys[0]} (the median)"]  # fmt: skip
@@ -297,7 +299,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
         (["build", "tiny", "--cells", "11"], 1, "from 1 to 10, got 11"),
         (["build", "tiny", "--seeds", "0"], 1, "seeds must be a whole number from 1, got 0"),
         (["build", "tiny", "--workers", "0"], 1, "--workers must be a whole number from 1, got 0"),
-        (["build", "tiny", "-o", "x.csv"], 1, "--output is a file NAME.npz, got 'x.csv'"),
+        (["build", "tiny", "-o", "x.csv"], 1, "--output must be a file NAME.npz, got 'x.csv'"),
         (["build", "tiny", "-o", "nowhere/x.npz"], 1, "there is no folder nowhere"),
         (["build", "tiny", "--cells", "many"], 2, "many"),
         (["info", "cellz"], 1, "there is no table 'cellz'"),
@@ -319,11 +321,11 @@ def test_bad_input_is_one_line_and_an_exit_code(
 
 def test_folders_and_files_that_are_something_else(capsys, tmp_path, inline, monkeypatch):
     build(capsys, tmp_path / "run", "--cells", 2, "--seeds", 1)
-    other = dataclasses.replace(PLAN, filters=4)
+    other = dataclasses.replace(SETTINGS, filters=4)
     monkeypatch.setitem(building.TABLES, "tiny", other)
     code, _, error = command(capsys, "build", "tiny", "--folder", tmp_path / "run")
     assert code == 1 and "holds results of other work: filters is 2 there and 4 here" in error
-    monkeypatch.setitem(building.TABLES, "tiny", PLAN)
+    monkeypatch.setitem(building.TABLES, "tiny", SETTINGS)
 
     path = tmp_path / "run" / "tiny.npz"
     path.write_bytes(path.read_bytes()[:-100])

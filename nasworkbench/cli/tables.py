@@ -1,4 +1,4 @@
-"""``nasworkbench table``: build a table of trained networks, list the tables, look into one."""
+"""``nasworkbench table``: build a table of trained networks, list the tables, show one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import SettingsError, TableError, WorkbenchError
+from ..checks import whole
+from ..errors import SettingsError, TableError, WorkbenchError, listed
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +22,7 @@ PATH = click.Path(path_type=Path)
 
 @click.group()
 def table() -> None:
-    """Tables of really trained networks, on which a search takes seconds."""
+    """Tables of trained networks, on which a search takes seconds."""
 
 
 # --- build ------------------------------------------------------------------------------------
@@ -30,7 +31,7 @@ def table() -> None:
 @table.command()
 @click.argument("name", default="cells")
 @click.option("--folder", type=PATH, help="Where trainings are kept; by default runs/table-NAME.")
-@click.option("--cells", type=int, help="So many cells, drawn at random; by default all.")
+@click.option("--cells", type=int, help="How many cells, drawn at random; by default all.")
 @click.option("--seeds", type=int, help="Trainings of each cell; by default the table's.")
 @click.option("--workers", default=2, help="Worker processes.")
 @click.option("--output", "-o", type=PATH, help="File to write; by default FOLDER/NAME.npz.")
@@ -53,26 +54,25 @@ def build(
     settings = table_settings(name)
     if seeds is not None:
         settings = replace(settings, seeds=seeds)
-    if workers < 1:
-        raise SettingsError(f"--workers must be a whole number from 1, got {workers}")
+    whole("--workers", workers)
     folder = folder or Path("runs") / f"table-{name}"
     output = output or folder / f"{name}.npz"
     if output.suffix != ".npz":
-        raise SettingsError(f"--output is a file NAME.npz, got {str(output)!r}")
-    if output.parent != folder and not output.parent.is_dir():  # better said before than after
-        raise SettingsError(f"--output: there is no folder {output.parent}")
+        raise SettingsError(f"--output must be a file NAME.npz, got {str(output)!r}")
+    if output.parent != folder and not output.parent.is_dir():  # say so before hours of training
+        raise SettingsError(f"--output: there is no folder {output.parent}; make it first")
     try:
-        found = tables.build(
+        built = tables.build(
             settings, folder, cells=cells, workers=workers, provenance=provenance(), say=click.echo
         )
     except KeyboardInterrupt:
         click.echo("\ninterrupted; all is saved. Go on with the same command")
         raise click.exceptions.Exit(130) from None
-    checksum = tables.save(found, output)
-    click.echo(f"{found}\n{_trust(found)}")
-    if found.info["failed"]:
-        click.echo(f"cells left out, because a training failed: {len(found.info['failed']):,}")
-    click.echo(f"{found.info['hours']:.2f} hours of training")
+    checksum = tables.save(built, output)
+    click.echo(f"{built}\n{_reliability(built)}")
+    if built.info["failed"]:
+        click.echo(f"cells left out, because a training failed: {len(built.info['failed']):,}")
+    click.echo(f"{built.info['hours']:.2f} hours of training")
     click.echo(f"{output}: {output.stat().st_size:,} bytes, SHA-256 {checksum}")
 
 
@@ -99,21 +99,21 @@ def _described(name: str) -> tuple[bool, str]:
         need = "" if here else '; pip install "nasworkbench[graphs]"'
         return here, f"graph networks on {name.removeprefix('graph-')}, NAS-Bench-Graph{need}"
     try:
-        found = tables.load(name)
+        loaded = tables.load(name)
     except WorkbenchError as error:
         return False, str(error)
-    return True, repr(found).removeprefix(f"Table {name!r}: ")
+    return True, repr(loaded).removeprefix(f"Table {name!r}: ")
 
 
 # --- info -------------------------------------------------------------------------------------
 
-#: Parts of a table's info that have lines of their own.
-SAID = ("architectures", "complete", "reliability")
+#: Parts of a table's info that are not shown as they are: other lines say it.
+SUMMED_UP = ("architectures", "complete", "reliability")
 
 
 @table.command()
 @click.argument("name")
-@click.option("--test", is_flag=True, help="Reveal the test accuracies too.")
+@click.option("--test", is_flag=True, help="Show the test accuracies too.")
 def info(name: str, test: bool) -> None:
     """Show what a table holds, where it is from, and how far it can be trusted.
 
@@ -122,18 +122,18 @@ def info(name: str, test: bool) -> None:
     """
     from ..report.formatting import flat
 
-    found = find(name)
-    click.echo(f"{found}\n{found.space}")
-    if "architectures" in found.info:
-        click.echo(f"{len(found):,} of its {found.info['architectures']:,} different architectures")
-    click.echo(f"{_trust(found)}\n")
-    said = {name: value for name, value in found.info.items() if name not in SAID}
-    fields = [*flat(said), ("digest", found.digest)]
+    shown = find(name)
+    click.echo(f"{shown}\n{shown.space}")
+    if "architectures" in shown.info:
+        click.echo(f"{len(shown):,} of its {shown.info['architectures']:,} different architectures")
+    click.echo(f"{_reliability(shown)}\n")
+    rest = {name: value for name, value in shown.info.items() if name not in SUMMED_UP}
+    fields = [*flat(rest), ("digest", shown.digest)]
     width = max(len(title) for title, _ in fields) + 2
     for title, value in fields:
         click.echo(f"{title:<{width}}{value}")
     click.echo()
-    click.echo(_rows(found, test).to_string(index=False))
+    click.echo(_rows(shown, test).to_string(index=False))
 
 
 def find(name: str) -> Table:
@@ -148,21 +148,23 @@ def find(name: str) -> Table:
         return tables.load(name)
     if name.endswith(".npz") or Path(name).is_file():
         return tables.read(name)
-    known = ", ".join(tables.names())
-    raise TableError(f"there is no table {name!r}: it is no file NAME.npz, and none of {known}")
+    raise TableError(
+        f"there is no table {name!r}: name one of {listed(tables.names())}, or a file NAME.npz"
+    )
 
 
-def _trust(found: Table) -> str:
+def _reliability(table: Table) -> str:
     """How far two trainings of the same architectures agree."""
     from ..tables import Reliability, reliability
 
-    if found.seeds < 2 or len(found) < 3:
-        few = "one value of each architecture" if found.seeds < 2 else "so few architectures"
-        return f"reliability: unknown, for {few} cannot tell"
+    if table.seeds < 2:
+        return "reliability: unknown, as each architecture has been trained once"
+    if len(table) < 3:
+        return "reliability: unknown, as there are too few architectures"
     try:
-        stated = Reliability(**found.info["reliability"])
+        stated = Reliability(**table.info["reliability"])
     except (KeyError, TypeError):  # the table does not say
-        stated = reliability(found.validation)
+        stated = reliability(table.validation)
     return f"reliability: {stated}"
 
 

@@ -1,7 +1,8 @@
-"""The baseline: who was better, and how sure is that?
+"""Comparisons with a baseline: who was better, and how sure is that?
 
-:func:`compare` judges controllers by many searches on a table; ``judging`` judges one pair of real
-searches by training their best cells again.
+:func:`compare` runs many searches on a table. :func:`retrain_best` trains the best cells of two
+real searches again, for the :func:`verdict` on that pair. :func:`table_result` says how good one
+search on a table was.
 """
 
 from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means

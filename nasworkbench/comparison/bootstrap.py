@@ -1,4 +1,4 @@
-"""Intervals: how far a difference could be luck."""
+"""Bootstrap intervals: how far a difference could be luck."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class Verdict:
         return self.sentence
 
 
+def conclusion(low: float, high: float, above: str, below: str) -> str:
+    """Who was better by the interval of a difference: the one that is ``above`` 0 or ``below``."""
+    if low > 0:
+        return f"{above} was better"
+    return f"{below} was better" if high < 0 else "not distinguishable"
+
+
 def bootstrap_means(
     cells: Sequence[Sequence[float] | numpy.ndarray],
     resamples: int,
@@ -34,16 +41,19 @@ def bootstrap_means(
 
     Args:
         cells: for each cell its results, one or more.
+
+    Returns:
+        An array of shape (resamples,).
     """
     counts = numpy.array([len(cell) for cell in cells])
-    table = numpy.zeros((len(cells), counts.max()))  # a row per cell, filled up with zeros
-    for row, cell in zip(table, cells, strict=True):
+    values = numpy.zeros((len(cells), counts.max()))  # a row for each cell, padded with zeros
+    for row, cell in zip(values, cells, strict=True):
         row[: len(cell)] = cell
     drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
     size = counts[drawn][..., None]  # how many seeds each of them has
-    places = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
-    inside = numpy.arange(counts.max()) < size  # as many draws as there are seeds
-    picked = numpy.where(inside, table[drawn[..., None], places], 0.0)
+    seeds = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
+    within = numpy.arange(counts.max()) < size  # as many draws as there are seeds
+    picked = numpy.where(within, values[drawn[..., None], seeds], 0.0)
     return (picked.sum(2) / counts[drawn]).mean(1)
 
 
@@ -65,14 +75,10 @@ def bootstrap_difference(
         ``(difference, low, high)``.
     """
     generator = numpy.random.default_rng(seed)
-    difference = numpy.mean([numpy.mean(cell) for cell in a]) - numpy.mean(
-        [numpy.mean(cell) for cell in b]
-    )
-    low, high = numpy.percentile(
-        bootstrap_means(a, resamples, generator) - bootstrap_means(b, resamples, generator),
-        [2.5, 97.5],
-    )
-    return float(difference), float(low), float(high)
+    means = [numpy.mean([numpy.mean(cell) for cell in side]) for side in (a, b)]
+    resampled = [bootstrap_means(side, resamples, generator) for side in (a, b)]
+    low, high = numpy.percentile(resampled[0] - resampled[1], [2.5, 97.5])
+    return float(means[0] - means[1]), float(low), float(high)
 
 
 def bootstrap_mean(

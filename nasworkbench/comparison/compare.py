@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import operator
-import pickle
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..checks import is_whole, whole
 from ..errors import SettingsError, TableError, WorkbenchError
 from ..executors import Finished, InlineExecutor, ProcessExecutor, Records, run_all
+from ..executors.processes import packed
 from ..search.rebuilding import describe
 from ..spaces import Space
 from ..tables import TableEvaluator
@@ -45,10 +44,10 @@ def compare(
             over architectures.
         space: the table's.
         evaluator: reads the table.
-        budget: different architectures that a run evaluates; a known one is free.
+        budget: different architectures that a run evaluates; to propose a known one again is free.
         seeds: a number of seeds, or the seeds. Runs with one seed are a pair.
-        samples: proposals after which a run ends, whatever it has found; 20 times the budget
-            unless given.
+        samples: proposals after which a run ends, however many architectures it has evaluated;
+            None: 20 times the budget.
         directory: where the runs are kept, a file per controller.
         workers: processes; 1: here, one by one, which also takes controllers that are defined in a
             notebook.
@@ -61,75 +60,87 @@ def compare(
         StoreError: the directory holds runs of another comparison under these names.
         WorkbenchError: a run failed.
     """
-    numbers = {"budget": budget, "workers": workers}
-    if samples is not None:
-        numbers["samples"] = samples
-    seeds = _checked(controllers, space, evaluator, seeds, numbers)
-    if workers != 1:
-        _check_sendable(controllers)
-    samples = PATIENCE * budget if samples is None else samples
-    contest = TableRun(controllers, space, evaluator, budget, samples)
-    about = {
-        "evaluator": describe(evaluator),
-        "budget": budget,
-        "samples": samples,
-    }
-    done: dict[tuple[str, int], Run] = {}
+    budget, workers = whole("budget", budget), whole("workers", workers)
+    samples = PATIENCE * budget if samples is None else whole("samples", samples)
+    seeds = _checked_seeds(seeds)
+    _check_table(evaluator, space)
+    _check_controllers(controllers, workers)
+    settings = {"evaluator": describe(evaluator), "budget": budget, "samples": samples}
+    runs: dict[tuple[str, int], Run] = {}
+    records: dict[str, Records] = {}
     with contextlib.ExitStack() as stack:
-        records = {}
-        for name, factory in controllers.items() if directory is not None else ():
-            made = describe(factory(space, seeds[0]))
-            made["settings"].pop("seed", None)
-            path = Path(str(directory)) / f"{_file_name(name)}.jsonl"
-            records[name] = stack.enter_context(Records(path, about | {"controller": made}))
-            for seed in seeds:
-                if str(seed) in records[name]:
-                    record = records[name].results[str(seed)]
-                    run = Run.from_dict(record, len(evaluator.table), f"{path}, seed {seed}")
-                    done[name, seed] = replace(run, controller=name, seed=seed)
-        tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in done]
+        if directory is not None:
+            for name, factory in controllers.items():
+                controller = describe(factory(space, seeds[0]))
+                controller["settings"].pop("seed", None)
+                file = Records(
+                    Path(directory) / _file_name(name), settings | {"controller": controller}
+                )
+                records[name] = stack.enter_context(file)
+            runs = _stored_runs(records, seeds, len(evaluator.table))
+        tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in runs]
 
         def keep(index: int, finished: Finished) -> None:
             name, seed = tasks[index]
             if finished.status != "ok":
                 raise WorkbenchError(f"{name}, seed {seed}: {finished.cause}")
+            runs[name, seed] = finished.value
             if name in records:
-                records[name].add(str(seed), finished.value)
-            done[name, seed] = Run(**finished.value)
+                records[name].add(str(seed), finished.value.to_dict())
 
         if tasks:
+            table_run = TableRun(controllers, space, evaluator, budget, samples)
             with (
-                InlineExecutor(contest)
+                InlineExecutor(table_run)
                 if workers == 1
-                else ProcessExecutor(contest, min(workers, len(tasks)))
+                else ProcessExecutor(table_run, min(workers, len(tasks)))
             ) as executor:
-                finished = len(controllers) * len(seeds) - len(tasks)
-                run_all(executor, tasks, keep, "comparing", progress, finished)
-    runs = [done[name, seed] for name in controllers for seed in seeds]
-    return Comparison(evaluator, budget, runs)
+                run_all(executor, tasks, keep, "comparing", progress, len(runs))
+    return Comparison(evaluator, budget, [runs[n, s] for n in controllers for s in seeds])
 
 
-def _checked(
-    controllers: Mapping[str, Factory],
-    space: Space,
-    evaluator: TableEvaluator,
-    seeds: int | Sequence[int],
-    numbers: Mapping[str, int],
-) -> list[int]:
-    """The seeds, if everything can be run."""
+def _stored_runs(
+    records: Mapping[str, Records], seeds: Sequence[int], architectures: int
+) -> dict[tuple[str, int], Run]:
+    """The runs that have been made already, by controller and seed."""
+    runs = {}
+    for name, file in records.items():
+        for seed in seeds:
+            if str(seed) in file:
+                where = f"{file.path}, seed {seed}"
+                run = Run.from_dict(file.results[str(seed)], architectures, where)
+                runs[name, seed] = replace(run, controller=name, seed=seed)
+    return runs
+
+
+def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds as a list of plain numbers."""
+    given = range(int(seeds)) if is_whole(seeds) else seeds  # type: ignore[arg-type]
+    numbers = list(given) if isinstance(given, Iterable) else []
+    distinct = len(set(numbers)) == len(numbers) > 0
+    if not distinct or not all(is_whole(seed, 0) for seed in numbers):
+        raise SettingsError(f"seeds must be a number from 1, or different seeds; got {seeds!r}")
+    return [int(seed) for seed in numbers]
+
+
+def _check_table(evaluator: TableEvaluator, space: Space) -> None:
     if not isinstance(evaluator, TableEvaluator):
         raise SettingsError(
-            f"compare runs hundreds of searches, and takes a TableEvaluator, got {evaluator!r:.80}"
+            "compare runs hundreds of searches, which only a table makes quick enough: evaluator "
+            f"must be a TableEvaluator, got {evaluator!r:.80}"
         )
-    theirs = evaluator.table.space
-    if type(theirs) is not type(space) or theirs.settings() != space.settings():
+    table = evaluator.table
+    if type(table.space) is not type(space) or table.space.settings() != space.settings():
         raise TableError(
-            f"the table {evaluator.table.name!r} is of another space: {theirs!r}, not {space!r}"
+            f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}"
         )
+
+
+def _check_controllers(controllers: Mapping[str, Factory], workers: int) -> None:
     if not isinstance(controllers, Mapping) or not controllers:
         raise SettingsError(
-            "controllers is a dict from a name to a controller's class, with one entry or more, "
-            f"got {controllers!r:.80}"
+            "controllers must be a dict from a name to a controller's class, with one entry or "
+            f"more, got {controllers!r:.80}"
         )
     files: dict[str, str] = {}
     for name, factory in controllers.items():
@@ -144,34 +155,12 @@ def _checked(
                 f"the controllers {other!r} and {name!r} would share a file: their names must "
                 "differ in a letter or a digit"
             )
-    for name, value in numbers.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SettingsError(f"{name} must be a whole number from 1, got {value!r}")
-    try:
-        given = range(seeds) if isinstance(seeds, int) else seeds
-        found = [operator.index(seed) for seed in given]  # numpy's whole numbers too
-    except TypeError:
-        found = []
-    if not found or min(found) < 0 or len(set(found)) < len(found):
-        raise SettingsError(f"seeds must be a number from 1, or different seeds; got {seeds!r}")
-    return found
-
-
-def _check_sendable(controllers: Mapping[str, Factory]) -> None:
-    """A worker is a fresh Python: it takes what it can import."""
-    prompt = not hasattr(sys.modules["__main__"], "__file__")
-    for name, factory in controllers.items():
-        try:
-            pickle.dumps(factory)
-            made = getattr(factory, "func", factory)  # of a partial
-            if prompt and getattr(made, "__module__", None) == "__main__":
-                raise TypeError("it is defined in a notebook or at a prompt")
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise SettingsError(
-                f"the controller {name!r} cannot be sent to a worker process ({error}). Compare "
-                "with workers=1, or define it in a .py file and import it"
-            ) from None
+        if workers > 1:
+            try:
+                packed(factory)
+            except WorkbenchError as error:
+                raise SettingsError(f"the controller {name!r}: {error} with workers=1") from None
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "controller"
+    return (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "controller") + ".jsonl"

@@ -2,7 +2,7 @@
 
 Every run is scored against the number of *different* architectures it has evaluated: that is what a
 real search pays for. The one it would pick is the best by validation accuracy; its rank, its
-validation regret and, revealed only here, its test regret say how good it is.
+validation regret and its test regret, which is read only here, say how good it is.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
 import pandas
 
-from ..errors import SettingsError, listed
+from ..checks import choice, is_whole
+from ..errors import SettingsError
 from ..tables import TableEvaluator
-from .bootstrap import Verdict, bootstrap_mean
-from .table_run import Run, noise
+from .bootstrap import Verdict, bootstrap_mean, conclusion
+from .table_run import Run, training_draws
 
 #: Numbers of evaluations that are reported unless others are asked for.
 REPORTED = (50, 100, 200, 500)
@@ -69,63 +69,57 @@ class Comparison:
         at = self._points(at, by)
         table = self.evaluator.table
         validation, test = table.mean_validation, table.mean_test
-        best_validation, best_test = validation.max(), test.max()
         leading = math.ceil(len(table) / 100)
         rows = []
         for run in self.runs:
-            picked = self.incumbents(run)
-            regret = best_validation - validation[picked]
-            areas = numpy.cumsum(regret) / numpy.arange(1, len(regret) + 1)
+            missing = self.budget - len(run.found)  # it ended before the budget was spent
+            samples = run.at + [run.samples] * missing
+            picked = numpy.pad(self.incumbents(run), (0, missing), "edge")
+            regrets = validation.max() - validation[picked]
+            areas = numpy.cumsum(regrets) / numpy.arange(1, self.budget + 1)
             for point in at:
-                evaluations = point if by == "evaluations" else _known_after(run, point)
-                place = min(evaluations, len(picked)) - 1
-                row = picked[place]
-                missing = evaluations - len(picked)
-                area = areas[place]
-                if missing > 0:  # its last architecture is what it would still pick
-                    area = (area * len(picked) + missing * regret[place]) / evaluations
+                known = point if by == "evaluations" else max(1, bisect.bisect(run.at, point))
+                row = picked[known - 1]
                 rows.append(
                     {
                         "controller": run.controller,
                         "seed": run.seed,
-                        "evaluations": evaluations,
-                        "samples": _proposals(run, point, evaluations, by),
+                        "evaluations": known,
+                        "samples": samples[known - 1]
+                        if by == "evaluations"
+                        else min(point, run.samples),
                         "validation": validation[row],
                         "rank": int(table.ranks[row]),
-                        "validation_regret": regret[place],
-                        "test_regret": best_test - test[row],
+                        "validation_regret": regrets[known - 1],
+                        "test_regret": test.max() - test[row],
                         "top": float(table.ranks[row] <= leading),
-                        "area": area,
+                        "area": areas[known - 1],
                     }
                 )
         return pandas.DataFrame(rows)
 
     def incumbents(self, run: Run) -> numpy.ndarray:
         """The row of the best reward so far, after each evaluation of a run."""
-        found = numpy.array(run.found)
-        if self.evaluator.average:
-            rewards = self.evaluator.table.mean_validation[found]
-        else:
-            draws = noise(self.evaluator, run.seed)
-            rewards = numpy.array([self.evaluator.reward(row, int(draws[row])) for row in found])
+        evaluated = numpy.array(run.found)
+        draws = training_draws(self.evaluator, run.seed)
+        rewards = numpy.array([self.evaluator.reward(row, int(draws[row])) for row in evaluated])
         best = numpy.maximum.accumulate(rewards)
-        first = numpy.concatenate([[True], best[1:] > best[:-1]])  # of equals the first one stays
-        return found[numpy.maximum.accumulate(numpy.where(first, numpy.arange(len(found)), 0))]
+        better = numpy.concatenate([[True], best[1:] > best[:-1]])  # of equals the first one stays
+        return evaluated[numpy.maximum.accumulate(numpy.arange(len(best)) * better)]
 
     def summary(self, at: Sequence[int] | None = None) -> pandas.DataFrame:
         """A row per controller and number of evaluations: of each measure the mean over the seeds,
         with its 95 % bootstrap interval in ``<measure>_low`` and ``<measure>_high``."""
         rows = []
-        for (name, evaluations), own in self.rows(at).groupby(
-            ["controller", "evaluations"], sort=False
-        ):
+        grouped = self.rows(at).groupby(["controller", "evaluations"], sort=False)
+        for (name, evaluations), runs in grouped:
             row: dict[str, Any] = {
                 "controller": name,
                 "evaluations": evaluations,
-                "seeds": len(own),
+                "seeds": len(runs),
             }
             for measure in MEASURES:
-                mean, low, high = bootstrap_mean(own[measure].to_numpy(float))
+                mean, low, high = bootstrap_mean(runs[measure].to_numpy(float))
                 row |= {measure: mean, f"{measure}_low": low, f"{measure}_high": high}
             rows.append(row)
         return pandas.DataFrame(rows)
@@ -139,28 +133,20 @@ class Comparison:
         one seed has none (NaN) and decides nothing.
 
         Raises:
-            SettingsError: a controller or a measure that is not there.
+            SettingsError: an unknown controller or measure.
         """
-        if measure not in MEASURES:
-            raise SettingsError(f"there is no measure {measure!r}; there are {listed(MEASURES)}")
+        choice("measure", measure, MEASURES)
         for name in (a, b):
-            if name not in self.controllers:
-                raise SettingsError(
-                    f"there is no controller {name!r} here; there are {listed(self.controllers)}"
-                )
+            choice("a controller", name, self.controllers)
         rows = self.rows([at], by).pivot(index="seed", columns="controller", values=measure)
-        mine, theirs = rows[a].to_numpy(float), rows[b].to_numpy(float)
-        difference, low, high = bootstrap_mean(mine - theirs)
+        difference, low, high = bootstrap_mean((rows[a] - rows[b]).to_numpy(float))
         words, more_is_better = MEASURES[measure]
-        if low > 0 or high < 0:
-            judgement = f"{a if (difference > 0) == more_is_better else b} was better"
-        else:
-            judgement = "not distinguishable"
+        sides = (a, b) if more_is_better else (b, a)
         return Verdict(
             f"After {at:,} {by} on {self.evaluator.table.name}, {len(rows)} paired seeds: "
-            f"{words} {_figure(mine.mean())} for {a}, {_figure(theirs.mean())} for {b}; difference "
-            f"{_figure(difference, '+')}, 95 % interval {_figure(low, '+')} to "
-            f"{_figure(high, '+')}: {judgement}.",
+            f"{words} {_figure(rows[a].mean())} for {a}, {_figure(rows[b].mean())} for {b}; "
+            f"difference {_figure(difference, '+')}, 95 % interval {_figure(low, '+')} to "
+            f"{_figure(high, '+')}: {conclusion(low, high, *sides)}.",
             difference,
             low,
             high,
@@ -174,33 +160,17 @@ class Comparison:
         ]
 
     def _points(self, at: Sequence[int] | None, by: str) -> list[int]:
-        if by not in ("evaluations", "samples"):
-            raise SettingsError(f"by must be 'evaluations' or 'samples', got {by!r}")
+        choice("by", by, ("evaluations", "samples"))
         most = self.budget if by == "evaluations" else max(run.samples for run in self.runs)
         if at is None:
-            at = [*(point for point in REPORTED if point < most), most]
-        try:
-            points = sorted({operator.index(point) for point in at})
-        except TypeError:
-            points = []
-        if not points or points[0] < 1 or points[-1] > most:
-            what = "the budget of" if by == "evaluations" else "the longest run's"
+            return [*(point for point in REPORTED if point < most), most]
+        points = set(at) if isinstance(at, Iterable) else set()
+        if not points or not all(is_whole(point, 1, most) for point in points):
+            limit = "the budget of" if by == "evaluations" else "the longest run's"
             raise SettingsError(
-                f"at: numbers of {by}, whole numbers from 1 to {what} {most}; got {at!r}"
+                f"at must be numbers of {by}, whole numbers from 1 to {limit} {most}; got {at!r}"
             )
-        return points
-
-
-def _known_after(run: Run, samples: int) -> int:
-    """Different architectures after so many proposals; at least one, the first that it found."""
-    return max(1, bisect.bisect_right(run.at, samples))
-
-
-def _proposals(run: Run, point: int, evaluations: int, by: str) -> int:
-    """Proposals made for so many evaluations; all of a run that ended earlier."""
-    if by == "samples":
-        return min(point, run.samples)
-    return run.at[evaluations - 1] if evaluations <= len(run.at) else run.samples
+        return sorted(map(int, points))
 
 
 def _figure(value: float, sign: str = "") -> str:

@@ -1,8 +1,8 @@
-"""The judgement of a main job: was the controller better than random search, and how sure is that?
+"""The last step of a main job: was the controller better than random search, and how sure is that?
 
-The reward of a search is a quick, noisy look at a cell, and the best of many looks flatters itself.
-So the best cells of both searches are trained again, several times, and judged on test data that no
-search has seen.
+The reward of a search is a quick, noisy measurement, and the best of many measurements is too high.
+So the best cells of both searches are trained again, several times, and compared on test data that
+neither search has seen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..genotype import Architecture, Genotype, from_text
 from ..search import Search, Store
 from ..training import TrainingEvaluator
 from ..training.evaluator import Task
-from .bootstrap import Verdict, bootstrap_difference
+from .bootstrap import Verdict, bootstrap_difference, conclusion
 
 ORIGINS = ("controller", "random")
 MEASURED = ("status", "cause", "validation", "test", "seconds")
@@ -27,11 +27,11 @@ class TrainOrRetrain:
     """All that the workers of a main job do, so that they are started once.
 
     Called with a genotype and a seed it is a trial of a search; with ``True`` as a third argument
-    it trains a network for the final judgement.
+    it trains one of the best cells again.
 
     Args:
         evaluator: of the searches.
-        final: with the recipe of the final training.
+        final: with the recipe of the last training.
     """
 
     def __init__(self, evaluator: TrainingEvaluator, final: TrainingEvaluator) -> None:
@@ -51,7 +51,7 @@ def retrain_best(
 ) -> None:
     """Train the ``top`` best cells of each search again with each of ``seeds`` seeds.
 
-    What is in the store already is not done again, so that an interrupted judgement goes on.
+    What is in the store already is not done again: after an interruption the rest is done.
 
     Args:
         store: where the results go: :meth:`Store.retrainings`.
@@ -62,12 +62,12 @@ def retrain_best(
         progress: show a bar; None: if somebody watches.
     """
     done = {(row["origin"], row["key"], row["seed"]) for row in store.retrainings()}
-    found = {origin: search.best(top) for origin, search in searches.items()}
+    best = {origin: search.best(top) for origin, search in searches.items()}
     tasks = [
         (origin, trial, seed)
         for seed in range(seeds)
-        for origin in found
-        for trial in found[origin]
+        for origin, trials in best.items()
+        for trial in trials
         if (origin, trial.key, seed) not in done
     ]
     if not tasks:
@@ -81,7 +81,7 @@ def retrain_best(
         store.retrained(row | {"genotype": trial.genotype.to_json()} | kept)
 
     arguments = [(trial.genotype, seed, True) for _, trial, seed in tasks]
-    run_all(executor, arguments, keep, "judging", progress)
+    run_all(executor, arguments, keep, "training the best again", progress)
 
 
 def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
@@ -99,18 +99,11 @@ def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
         return Verdict(f"No verdict: not one of the best cells of {empty} could be trained.")
     difference, low, high = bootstrap_difference(a, b)
     means = [100 * numpy.mean([numpy.mean(cell) for cell in side]) for side in (a, b)]
-    judgement = (
-        f"{controller} was better"
-        if low > 0
-        else "random search was better"
-        if high < 0
-        else "not distinguishable"
-    )
     return Verdict(
         f"In this pair of runs the {len(a)} best cells of {controller} reach {means[0]:.2f} % on "
         f"test data and the {len(b)} best of random search {means[1]:.2f} %: a difference of "
         f"{100 * difference:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
-        f"over cells and seeds: {judgement}.",
+        f"over cells and seeds: {conclusion(low, high, controller, 'random search')}.",
         difference,
         low,
         high,
@@ -120,7 +113,7 @@ def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
 def best_retrained(rows: Sequence[dict[str, Any]]) -> Architecture | None:
     """The controller's cell with the best mean *validation* accuracy over its retrainings.
 
-    Chosen without a look at the test accuracy, which therefore stays an honest estimate.
+    The test accuracy has no part in the choice, and so stays an honest estimate.
     """
     validations: dict[str, list[float]] = {}  # by genotype
     for row in rows:

@@ -1,6 +1,6 @@
 """What a table says about a search that read its rewards there, once the search is over.
 
-The search has seen validation accuracies only. The test accuracies are read here, to judge it by.
+The search has seen validation accuracies only; the test accuracies are read here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Best:
 
 @dataclass(frozen=True)
 class TableResult:
-    """What :func:`table_result` found."""
+    """What :func:`table_result` says."""
 
     table: str
     architectures: int  #: in the table
@@ -44,7 +44,7 @@ class TableResult:
 
     @property
     def sentence(self) -> str:
-        """The verdict on the search."""
+        """The result in words."""
         if self.best is None:
             return f"No verdict: the table {self.table!r} knows no architecture of this search yet."
         best = self.best
@@ -59,7 +59,7 @@ class TableResult:
 
 
 def table_result(table: Table, trials: pandas.DataFrame) -> TableResult:
-    """Judge a search by the table that its rewards are from. Reads the test accuracies.
+    """How good a search was, by the table that its rewards are from. Reads the test accuracies.
 
     Args:
         table: what the search's :class:`nasworkbench.TableEvaluator` read.
@@ -70,29 +70,25 @@ def table_result(table: Table, trials: pandas.DataFrame) -> TableResult:
     """
     keys = trials["key"].unique().tolist()
     seen = sum(key in table for key in keys)
+    trained = trials[(trials["status"] == "ok") & ~trials["cached"]]
+    best = None
+    if len(trained):  # as Search.best() orders: the higher reward, then the earlier proposal
+        ordered = trained.sort_values(["reward", "number"], ascending=[False, True])
+        row = table.row(ordered["key"].iloc[0])
+        validation, test = table.mean_validation, table.mean_test
+        best = Best(
+            key=table.keys[row],
+            validation=float(validation[row]),
+            test=float(test[row]),
+            rank=int(table.ranks[row]),
+            validation_regret=float(validation.max() - validation[row]),
+            test_regret=float(test.max() - test[row]),
+        )
     return TableResult(
         table=table.name,
         architectures=len(table),
         seen=seen,
         repeated=len(trials) - len(keys),
         missing=len(keys) - seen,
-        best=_best(table, trials),
-    )
-
-
-def _best(table: Table, trials: pandas.DataFrame) -> Best | None:
-    """Of the trial that ``Search.best()`` names."""
-    good = trials[(trials["status"] == "ok") & ~trials["cached"]]
-    if good.empty:
-        return None
-    key = good.sort_values(["reward", "number"], ascending=[False, True])["key"].iloc[0]
-    row = table.row(key)
-    validation, test = table.mean_validation, table.mean_test
-    return Best(
-        key=key,
-        validation=float(validation[row]),
-        test=float(test[row]),
-        rank=int(table.ranks[row]),
-        validation_regret=float(validation.max() - validation[row]),
-        test_regret=float(test.max() - test[row]),
+        best=best,
     )

@@ -1,4 +1,4 @@
-"""One controller, one seed, one table: what it finds, and after how many evaluations."""
+"""One run of a comparison: one controller with one seed on a table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Run:
         try:
             run = cls(**record)
             rows, samples = numpy.array(run.found), numpy.array(run.at)
-            good = (
+            valid = (
                 len(rows) == len(samples) == len(set(run.found)) > 0
                 and rows.dtype.kind == samples.dtype.kind == "i"
                 and 0 <= rows.min() <= rows.max() < architectures
@@ -57,68 +57,58 @@ class Run:
                 and all(isinstance(mean, float) for mean in run.means)
             )
         except (TypeError, ValueError):
-            good = False
-        if not good:
+            valid = False
+        if not valid:
             raise StoreError(
-                f"{where}: this is no run of a comparison: {str(record)[:80]}. It was left as it "
-                "is: restore the file from a copy, delete that line, or choose another folder"
+                f"{where}: this is not a run of a comparison: {str(record)[:80]}. It was left as "
+                "it is: restore the file from a copy, delete that line, or choose another folder"
             )
         return run
 
 
+@dataclass(frozen=True)
 class TableRun:
-    """What a worker of a comparison does.
+    """What a worker of a comparison does: one run."""
 
-    Args:
-        factories: the controllers by name.
-        space: they search.
-        evaluator: of a table.
-        budget: a run ends after so many *different* architectures, or when all of the table are
-            found; a look at a known one is free.
-        samples: or after so many proposals: a converged policy proposes the same for ever.
-    """
+    factories: Mapping[str, Factory]  #: the controllers by name
+    space: Space
+    evaluator: TableEvaluator
+    budget: int  #: a run ends after so many *different* architectures, or all of the table
+    samples: int  #: or after so many proposals: a converged policy proposes the same without end
 
-    def __init__(
-        self,
-        factories: Mapping[str, Factory],
-        space: Space,
-        evaluator: TableEvaluator,
-        budget: int,
-        samples: int,
-    ) -> None:
-        self.factories, self.space, self.evaluator = dict(factories), space, evaluator
-        self.budget, self.samples = budget, samples
-
-    def __call__(self, name: str, seed: int) -> dict[str, Any]:
+    def __call__(self, name: str, seed: int) -> Run:
         controller = self.factories[name](self.space, seed)
-        table, draws = self.evaluator.table, noise(self.evaluator, seed)
+        table, draws = self.evaluator.table, training_draws(self.evaluator, seed)
         batch = getattr(controller, "batch_size", 1)  # it learns nothing in between
-        found: dict[int, int] = {}  # row -> sample
+        evaluated: dict[int, int] = {}  # row -> number of the sample that brought it
         rewards: list[float] = []
         most = min(self.budget, len(table))
-        while len(found) < most and len(rewards) < self.samples:
+        while len(evaluated) < most and len(rewards) < self.samples:
             outcomes = []
             for proposal in controller.ask(min(batch, self.samples - len(rewards))):
                 key = proposal.genotype.key
-                draw = int(draws[table.row(key)]) if key in table else 0
+                row = table.row(key) if key in table else None
+                draw = 0 if row is None else int(draws[row])
                 reward = self.evaluator(proposal.genotype, draw).reward
                 rewards.append(FAILURE_REWARD if reward is None else reward)
                 outcomes.append(Outcome(proposal, rewards[-1]))
-                if reward is not None:
-                    found.setdefault(table.row(key), len(rewards))
-                if len(found) == most:
+                if row is not None:
+                    evaluated.setdefault(row, len(rewards))
+                if len(evaluated) == most:
                     break
             controller.tell(outcomes)
-        if not found:
+        if not evaluated:
             raise TableError(
                 f"none of the {len(rewards)} architectures that it proposed is in the table "
-                f"{table.name!r}, so that there is nothing to judge it by: allow more samples"
+                f"{table.name!r}: allow more samples"
             )
-        windows = range(0, len(rewards), WINDOW)
-        means = [round(float(numpy.mean(rewards[i : i + WINDOW])), 6) for i in windows]
-        return Run(name, seed, list(found), list(found.values()), len(rewards), means).to_dict()
+        starts = range(0, len(rewards), WINDOW)
+        means = [round(float(numpy.mean(rewards[i : i + WINDOW])), 6) for i in starts]
+        rows, samples = list(evaluated), list(evaluated.values())
+        return Run(name, seed, rows, samples, len(rewards), means)
 
 
-def noise(evaluator: TableEvaluator, seed: int) -> numpy.ndarray:
-    """For each row of the table the training that this run meets: paired runs meet the same."""
+def training_draws(evaluator: TableEvaluator, seed: int) -> numpy.ndarray:
+    """For each row of the table a seed that picks one of its trainings: paired runs are rewarded
+    with the same trainings."""
     return numpy.random.default_rng([seed, 1]).integers(2**31, size=len(evaluator.table))

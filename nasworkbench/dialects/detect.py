@@ -57,4 +57,4 @@ def detect(text: str, form: str | None = None) -> tuple[str, Genotype]:
         f"{name}: {reason if len(reason) <= 90 else reason[:89] + '…'}"
         for name, reason in reasons.items()
     )
-    raise DialectError("the text is of no form known here. " + "; ".join(short))
+    raise DialectError("this text is of no form known here. " + "; ".join(short))

@@ -117,7 +117,7 @@ def grouped(records: list[Any]) -> list[list[Any]]:
 
 
 def label_lines(group: list[Any]) -> list[str]:
-    """What stands on a node: what it is, how many of it, how many channels it puts out."""
+    """The text of a node: what it is, how many of it, how many channels it puts out."""
     first = group[0]
     is_cell = first.role in ("normal", "reduction")
     title = f"{first.role} cell" if is_cell else str(first.name).replace("_", " ")

@@ -106,16 +106,16 @@ class _Worker:
         self.start()
 
     def start(self) -> None:
-        packed = _packed(self.function)  # each time anew: a packed tensor can be unpacked only once
+        function = packed(self.function)  # anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, self.index, self.threads, _gpu(self.index))
+        arguments = (theirs, self.index, self.threads, worker_gpu(self.index))
         self.process = context.Process(target=_work, args=arguments, name=f"worker-{self.index}")
         self.process.start()
         theirs.close()
         self.ready = False
         with contextlib.suppress(OSError):  # it has died already: check() notices
-            self.pipe.send_bytes(packed)
+            self.pipe.send_bytes(function)
 
     def begin(self, future: Future[Finished], arguments: tuple[Any, ...]) -> None:
         if self.ready and not self.process.is_alive():  # it has died with nothing to do
@@ -166,26 +166,26 @@ class _Worker:
         return self.process.exitcode
 
 
-def _packed(function: Callable[..., Any]) -> bytes:
+def packed(function: Callable[..., Any]) -> bytes:
     """The function as bytes for a worker, or an error that says why it cannot be sent."""
     advice = "Put it into a .py file, import it from there, or run inline"
     try:
-        packed = bytes(ForkingPickler.dumps(function))
+        data = bytes(ForkingPickler.dumps(function))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise WorkbenchError(
             f"this function cannot be sent to a worker process ({error}). {advice}"
         ) from error
     if not hasattr(sys.modules["__main__"], "__file__"):
-        texts = [value for _, value, _ in pickletools.genops(packed) if isinstance(value, str)]
+        texts = [value for _, value, _ in pickletools.genops(data) if isinstance(value, str)]
         if "__main__" in texts:  # the name of the module, then that of the thing
             raise WorkbenchError(
                 f"{texts[texts.index('__main__') + 1]} is defined in a notebook or at a prompt: a "
                 f"worker process, which starts as a fresh Python, cannot import it. {advice}"
             )
-    return packed
+    return data
 
 
-def _gpu(index: int) -> str | None:
+def worker_gpu(index: int) -> str | None:
     """The GPU of a worker, of those that this process may use; None if there is no choice."""
     count = torch.cuda.device_count()
     if count < 2:

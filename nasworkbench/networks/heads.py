@@ -1,4 +1,4 @@
-"""What stands before and after the cells: the stem's convolution and the auxiliary classifier."""
+"""What comes before and after the cells: the stem's convolution and the auxiliary classifier."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Layer:
         inputs: names of the layers it reads, the older one first (a cell may ignore one).
         filters: channels of its output.
         stage: 0 is the stem; a reduction cell opens the stage 2 or 3.
-        width: F inside the cell (0 where the layer is no cell).
+        width: F inside the cell (0 where the layer is not a cell).
         halvings: how often cells have halved the map by the time it leaves (or enters a head).
         pair: a cell's older and newer layer, whether it reads them or not.
     """

@@ -36,8 +36,8 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
 
     A batch of *no* images passes through the network: every layer sees the right shape, and
     nothing is computed. Torch's own ``FlopCounterMode`` counts the same (the tests compare); it
-    takes two to eight times as long, and its hooks on all modules reach into a training that is
-    under way in another thread.
+    takes two to ten times as long, and its hooks on every module of the process run in trainings of
+    other threads too.
 
     Raises:
         NetworkError: images too small for the network.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import Any, Generic, TypeVar
 
 import numpy
 
-from ..checks import is_whole
 from ..errors import SpaceError, listed
 from ..genotype import Architecture, state_name
 
@@ -148,12 +148,16 @@ class Space(ABC, Generic[A]):
             )
         numbers = []
         for decision, token in zip(self.decisions, tokens, strict=True):
-            if not is_whole(token, 0, decision.choices - 1):
+            try:
+                number = operator.index(token)  # numpy's and torch's whole numbers too
+            except TypeError:
+                number = -1
+            if not 0 <= number < decision.choices:
                 raise SpaceError(
                     f"{decision.name}: token {token!r} is out of range; it has the choices "
                     f"0 to {decision.choices - 1} ({listed(decision.options)})"
                 )
-            numbers.append(int(token))
+            numbers.append(number)
         return tuple(numbers)
 
     def in_words(self, tokens: Sequence[int]) -> str:

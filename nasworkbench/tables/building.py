@@ -26,8 +26,8 @@ from .table import Table
 
 FILE = "trainings.jsonl"
 
-#: How a training ends by its own doing: again it would end so. Any other end (its process died, no
-#: memory, a time limit) may be the machine's doing, and the next build tries again.
+#: Ends of a training that would be the same if it were repeated. Any other end (its process died,
+#: no memory, a time limit) may be the machine's fault, and the next build tries again.
 FINAL = ("ok", "diverged")
 
 
@@ -128,10 +128,11 @@ def build(
     Args:
         settings: what to train.
         folder: where the results are kept, in ``trainings.jsonl``.
-        cells: so many cells, drawn uniformly; None: all. More include those of fewer.
+        cells: how many cells, drawn uniformly; None: all. A larger number includes the cells of a
+            smaller one.
         executor: runs ``settings.evaluator().measure``, and is stopped in the end; by default
-            ``workers`` processes. Another number of torch threads than one rounds otherwise, and
-            so gives other accuracies.
+            ``workers`` processes. More than one torch thread rounds in another way, and so gives
+            other accuracies.
         workers: processes, one torch thread each.
         provenance: versions and machine, to be kept with the table.
         progress: show a bar; None: if somebody watches.
@@ -143,7 +144,7 @@ def build(
 
     Raises:
         StoreError: the folder holds trainings with other settings or a damaged file, another build
-            is at work in it, or it cannot be written.
+            is running in it, or it cannot be written.
         SettingsError: more cells than there are, or a number of workers below one.
         SpaceError: a space too large to be enumerated.
         DataError: the data set is not here.
@@ -202,16 +203,21 @@ def _assembled(
     unique = settings.space.unique
     complete, failed = [], []
     for row in rows:
-        found = [results[_name(unique.keys[row], seed)] for seed in range(settings.seeds)]
-        if all(each["status"] == "ok" for each in found):
-            complete.append((row, found))
+        trainings = [results[_name(unique.keys[row], seed)] for seed in range(settings.seeds)]
+        if all(training["status"] == "ok" for training in trainings):
+            complete.append((row, trainings))
         else:
             failed.append(unique.keys[row])
     if not complete:
-        raise TableError(f"not one cell of the table {settings.name!r} could be trained")
+        raise TableError(
+            f"not one cell of the table {settings.name!r} could be trained: the causes are in the "
+            f"folder, in {FILE}"
+        )
 
     def column(name: str) -> numpy.ndarray:
-        return numpy.array([[each[name] for each in found] for _, found in complete])
+        return numpy.array(
+            [[training[name] for training in trainings] for _, trainings in complete]
+        )
 
     validation, test = column("validation"), column("test")
     seconds = column("seconds").astype(numpy.float32)

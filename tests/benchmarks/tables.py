@@ -58,10 +58,10 @@ def main() -> None:
     seconds = clock(lambda: compare(five, table.space, evaluator, 500, seeds, progress=False))
     row(f"compare: 5 controllers x {seeds} seeds x 500", seconds / seeds * 30 / 60, "min", 5, False)
 
-    plan = TABLES["cells"]
+    cells = TABLES["cells"]
     children = 20 if quick else 200
     tasks = [(genotype, 0) for genotype in genotypes[:children]]
-    with ProcessExecutor(plan.evaluator().measure) as runner:
+    with ProcessExecutor(cells.evaluator().measure) as runner:
         run_all(runner, tasks[:4], lambda index, finished: None, "warm", False)  # imports
         seconds = clock(
             lambda: run_all(runner, tasks, lambda index, finished: None, "build", False)

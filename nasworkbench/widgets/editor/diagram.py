@@ -12,10 +12,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from ..drawing.cells import cell_source
-from ..drawing.dot import theme_named
-from ..drawing.rendering import render
-from ..genotype import Cell
+from ...drawing.cells import cell_source
+from ...drawing.dot import theme_named
+from ...drawing.rendering import render
+from ...genotype import Cell
 
 #: How cell_source names its nodes.
 _NAME = re.compile(r"cell_(?:(input)_(\d+)|block_(\d+)_(left|right|combine)|(output))")

@@ -16,9 +16,9 @@ from itertools import groupby
 import matplotlib
 import numpy
 
-from ..plots.style import FAINT, INK
-from ..spaces.base import Decision
-from .look import escaped
+from ...plots.style import FAINT, INK
+from ...spaces.base import Decision
+from ..common import escaped
 
 ROW, GAP = 14, 16  # pixels: height of an option, and between two panels
 LABELS, ROOM = 104, 430  # width of the options' names, and of all columns together

@@ -55,7 +55,8 @@ dashboard = SearchDashboard(search, trials=2_000)
 BEST = """(root) => ["trials ·", "PPO: best reward"].map((words) => [...root.querySelectorAll(
     ".nwb-text")].map((part) => part.innerText).find((text) => text.includes(words))
     ?.match(/best reward ([0-9.]+[0-9])/)?.[1])"""
-CUT_OFF = """(root) => [...root.querySelectorAll('button, .widget-label, .lm-TabBar-tabLabel')].filter(
+CUT_OFF = """(root) => [...root.querySelectorAll(
+    'button, .widget-label, .lm-TabBar-tabLabel')].filter(
     (part) => part.offsetParent && part.scrollWidth > part.clientWidth + 1
     ).map((part) => part.innerText)"""
 RESTART = """async () => {

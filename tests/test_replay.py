@@ -133,7 +133,7 @@ def test_a_shipped_recording_by_its_name():
 
 
 def test_bad_sources(tmp_path, monkeypatch):
-    with pytest.raises(StoreError, match=r"no folder 'nowhere', and no recording of that name"):
+    with pytest.raises(StoreError, match=r"there is no folder or recording 'nowhere'"):
         ReplayState("nowhere")
     with pytest.raises(StoreError, match="a replay shows a run folder, a Search"):
         ReplayState(7)

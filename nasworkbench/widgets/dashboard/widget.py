@@ -170,24 +170,20 @@ class SearchDashboard(Panel):
             SettingsError: the search is running already, or as for :meth:`Search.start`.
         """
         more = self.field.value if trials is None else trials
-        self.state.start(more, self.executor, self.workers)
-        self._accepted()
+        self._do(self.state.start, more, self.executor, self.workers)
 
     def pause(self) -> None:
         """Start no further trial until :meth:`resume`; a SettingsError if nothing runs."""
-        self.state.pause()
-        self._accepted()
+        self._do(self.state.pause)
 
     def resume(self) -> None:
         """Go on after a pause; a SettingsError if there is none."""
-        self.state.resume()
-        self._accepted()
+        self._do(self.state.resume)
 
     def stop(self) -> None:
         """End soon: an inline child after its batch, workers at once. Their trials run again.
         A SettingsError if nothing runs."""
-        self.state.stop()
-        self._accepted()
+        self._do(self.state.stop)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the search has ended, and show how.
@@ -202,7 +198,8 @@ class SearchDashboard(Panel):
             self._wanted = True
             self.refresh()
 
-    def _accepted(self) -> None:
+    def _do(self, action: Callable[..., None], *arguments: Any) -> None:
+        action(*arguments)
         self._refusal = ""
         self._wake.set()
 

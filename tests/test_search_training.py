@@ -251,7 +251,7 @@ def test_stop_reaches_into_a_child(tmp_path, digits):
     endless = evaluator_of(digits, Recipe(epochs=100_000, batch_size=8))
     search = Search(space, RandomSearch(space), endless, tmp_path / "run")
     search.start(2)
-    while search.store.proposed_count == 0:
+    while len(search.store.proposed_from(0)) == 0:
         assert search.running
     search.stop()
     search.result(5)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..drawing.cells import cell_source
-from ..drawing.dot import theme_named
+from ..drawing.dot import THEMES
 from ..drawing.rendering import render
 from ..genotype import Cell
 
@@ -41,7 +41,7 @@ def diagram(cell: Cell) -> dict[str, Any]:
     Raises:
         WorkbenchError: graphviz is not installed.
     """
-    laid = json.loads(render(cell_source(cell, theme_named("light")), "json"))
+    laid = json.loads(render(cell_source(cell, THEMES["light"]), "json"))
     _, _, width, height = map(float, laid["bb"].split(","))
     nodes: dict[int, dict[str, Any]] = {}
     frames = []

@@ -1,4 +1,4 @@
-"""``compare`` and its numbers: exact expectations, a naive second reckoning, and interruptions."""
+"""``compare`` and its numbers: exact expectations, a naive second version, interruptions."""
 
 import functools
 import itertools
@@ -19,21 +19,23 @@ from nasworkbench.spaces import CellSpace
 from nasworkbench.tables import Table, TableEvaluator
 
 OPERATIONS = ("identity", "avg_pool_3x3", "conv_1x1")
-SMALL = CellSpace(1, OPERATIONS[:2], ("add",), tied=True)  # 16 strings, 10 classes
-SPACE = CellSpace(2, OPERATIONS[:2], ("add",), tied=True)  # 576 strings
-over_classes = functools.partial(RandomSearch, over="architectures")
+SMALL = CellSpace(
+    1, OPERATIONS[:2], ("add",), tied=True
+)  # 16 token sequences, 10 unique architectures
+SPACE = CellSpace(2, OPERATIONS[:2], ("add",), tied=True)  # 576 token sequences
+over_architectures = functools.partial(RandomSearch, over="architectures")
 
 
 def make_table(space=SPACE, rows=None, seeds=1, seed=0, digits=16):
     """Made-up accuracies, all different unless they are rounded."""
-    classes = space.unique
-    kept = range(len(classes)) if rows is None else rows
+    unique = space.unique
+    kept = range(len(unique)) if rows is None else rows
     values = numpy.random.default_rng(seed).random((2, len(kept), seeds)).round(digits)
     return Table(
         "made up",
         space,
-        numpy.array([classes.tokens[row] for row in kept]),
-        tuple(classes.keys[row] for row in kept),
+        numpy.array([unique.tokens[row] for row in kept]),
+        tuple(unique.keys[row] for row in kept),
         values[0],
         values[1].copy,
         info={"complete": rows is None},
@@ -99,9 +101,9 @@ def within(values, expected, errors=4.0):
     return abs(values.mean() - expected) <= errors * error
 
 
-def test_random_over_classes_finds_what_chance_says():
+def test_random_over_architectures_finds_what_chance_says():
     """n different ones out of N, drawn evenly: order statistics, hypergeometric, coupons."""
-    comparison = run_here({"classes": over_classes}, budget=60, seeds=300)
+    comparison = run_here({"architectures": over_architectures}, budget=60, seeds=300)
     total, leading = len(TABLE), math.ceil(len(TABLE) / 100)
     rows = comparison.rows([1, 5, 20, 60])
     for n, own in rows.groupby("evaluations"):
@@ -112,8 +114,8 @@ def test_random_over_classes_finds_what_chance_says():
     assert set(rows[rows["evaluations"] == 1]["samples"]) == {1}
 
 
-def test_random_over_strings_finds_what_the_strings_say():
-    """Every order of three classes by hand: a class with more strings comes earlier."""
+def test_random_over_sequences_finds_what_the_sequences_say():
+    """Every order of three architectures by hand: one with more sequences comes earlier."""
     table = make_table(SMALL)
     weights, ranks = SMALL.unique.token_sequences, table.ranks
     assert len(set(weights)) > 1
@@ -126,9 +128,9 @@ def test_random_over_strings_finds_what_the_strings_say():
         for n in expected:
             expected[n] += chance * min(ranks[row] for row in order[:n])
             best[n] += chance * (1 in [ranks[row] for row in order[:n]])
-    rows = run_here({"strings": RandomSearch}, TableEvaluator(table), 3, 2000).rows([1, 2, 3])
+    rows = run_here({"sequences": RandomSearch}, TableEvaluator(table), 3, 2000).rows([1, 2, 3])
     even = [(len(table) + 1) / (n + 1) for n in expected]
-    assert max(abs(expected[n] - even[n - 1]) for n in expected) > 0.1  # it is not over classes
+    assert max(abs(expected[n] - even[n - 1]) for n in expected) > 0.1  # not over architectures
     for n, own in rows.groupby("evaluations"):
         assert within(own["rank"], expected[n])
         assert within(own["top"], best[n])
@@ -207,7 +209,7 @@ def naive(comparison, run, evaluations):
 
 @settings(max_examples=60, deadline=None)
 @given(comparisons())
-def test_rows_against_a_naive_reckoning(drawn):
+def test_rows_against_a_naive_implementation(drawn):
     comparison, at = drawn
     expected = [naive(comparison, run, n) for run in comparison.runs for n in at]
     rows = comparison.rows(at)
@@ -241,7 +243,7 @@ def test_by_samples_known_architectures_count_again():
 
 
 def test_the_best_one_per_cent_is_rounded_up():
-    wide = CellSpace(1, OPERATIONS, ("add",))  # 441 classes: the best five
+    wide = CellSpace(1, OPERATIONS, ("add",))  # 441 architectures: the best five
     table = make_table(wide)
     order = table.best(6)
     runs = [Run(str(place), 0, [row], [1], 1, []) for place, row in enumerate(order)]
@@ -264,7 +266,7 @@ def test_the_points_that_are_reported():
 
 
 def test_the_summary_is_of_the_rows():
-    comparison = run_here({"b": RandomSearch, "a": over_classes}, seeds=4)
+    comparison = run_here({"b": RandomSearch, "a": over_architectures}, seeds=4)
     summary, rows = comparison.summary([5, 20]), comparison.rows([5, 20])
     assert list(zip(summary["controller"], summary["evaluations"], strict=True)) == [
         ("b", 5), ("b", 20), ("a", 5), ("a", 20),
@@ -303,16 +305,16 @@ def test_known_architectures_are_free_and_counted():
     assert run.means == [pytest.approx(numpy.mean(told), abs=1e-6)]
 
 
-def test_different_strings_of_one_class_are_one_evaluation():
+def test_different_sequences_of_one_architecture_are_one_evaluation():
     duplicate = [
         key for key, n in zip(SMALL.unique.keys, SMALL.unique.token_sequences, strict=True) if n > 1
     ]
-    strings = [s for s in SMALL.token_sequences() if SMALL.decode(s).key == duplicate[0]]
+    sequences = [s for s in SMALL.token_sequences() if SMALL.decode(s).key == duplicate[0]]
     table = make_table(SMALL)
 
     class Both(Scripted):
         def _draw(self, numbers):
-            return [self.proposal(n, strings[n % len(strings)]) for n in numbers]
+            return [self.proposal(n, sequences[n % len(sequences)]) for n in numbers]
 
     (run,) = run_here({"both": Both}, TableEvaluator(table), 2, 1, samples=6).runs
     assert (run.found, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)
@@ -349,7 +351,7 @@ def test_a_batch_is_not_larger_than_what_is_left():
 
 def test_a_run_ends_when_the_whole_table_is_found():
     table = make_table(SMALL)
-    comparison = run_here({"all": over_classes}, TableEvaluator(table), budget=50, seeds=3)
+    comparison = run_here({"all": over_architectures}, TableEvaluator(table), budget=50, seeds=3)
     for run in comparison.runs:
         assert sorted(run.found) == list(range(len(table))) and run.at[-1] == run.samples < 1000
     rows = comparison.rows([50])
@@ -409,7 +411,7 @@ def test_paired_runs_meet_the_same_noise():
     assert set(places) == {0, 1, 2}
 
 
-def test_noise_misleads_the_choice_and_not_the_judgement():
+def test_noise_misleads_the_choice_and_not_the_ranks():
     evaluator = TableEvaluator(make_table(seeds=3), average=False)
     table, rows = evaluator.table, list(range(len(TABLE)))
     (told,) = told_by(evaluator, rows, 1)
@@ -544,12 +546,16 @@ def test_an_interrupted_comparison_goes_on(tmp_path, monkeypatch):
 
 def test_controllers_and_seeds_can_be_added(tmp_path):
     first = run_here({"a": RandomSearch}, seeds=2, directory=tmp_path)
-    second = run_here({"b": over_classes, "a": RandomSearch}, seeds=[3, 1, 0], directory=tmp_path)
+    second = run_here(
+        {"b": over_architectures, "a": RandomSearch}, seeds=[3, 1, 0], directory=tmp_path
+    )
     assert stored(tmp_path) == {"a.jsonl": 3, "b.jsonl": 3}
     assert second.controllers == ["b", "a"]
     assert [run.seed for run in second.runs] == [3, 1, 0] * 2
     assert [run for run in second.runs if run.controller == "a"][1:] == first.runs[::-1]
-    assert second.runs == run_here({"b": over_classes, "a": RandomSearch}, seeds=[3, 1, 0]).runs
+    assert (
+        second.runs == run_here({"b": over_architectures, "a": RandomSearch}, seeds=[3, 1, 0]).runs
+    )
 
 
 def test_a_controller_may_be_called_otherwise(tmp_path):
@@ -562,7 +568,7 @@ def test_a_controller_may_be_called_otherwise(tmp_path):
     [
         ({"budget": 21}, "budget is 20 there and 21 here"),
         ({"samples": 70}, "samples is 400 there and 70 here"),
-        ({"controllers": {"a": over_classes}}, "controller is .*'over': 'architectures'"),
+        ({"controllers": {"a": over_architectures}}, "controller is .*'over': 'architectures'"),
         ({"controllers": {"a": RegularizedEvolution}}, "controller is .*RegularizedEvolution"),
         ({"evaluator": TableEvaluator(TABLE, average=False)}, "evaluator is .*'average': False"),
         ({"evaluator": TableEvaluator(make_table(seed=1))}, "evaluator is .*'digest'"),
@@ -612,7 +618,7 @@ def test_two_workers_give_the_same_runs(tmp_path):
     small = {"hidden": 8, "batch_size": 5, "learning_rate": 0.01}
     controllers = {
         "random": RandomSearch,
-        "classes": over_classes,
+        "architectures": over_architectures,
         "evolution": functools.partial(RegularizedEvolution, population=10, sample=4),
         "REINFORCE": functools.partial(Reinforce, **small),
         "PPO": functools.partial(PPO, whiten_advantages=True, **small),

@@ -20,10 +20,9 @@ from search_helpers import (
 
 from nasworkbench import GraphSpace, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.widgets import panels
 from nasworkbench.widgets.dashboard import SearchDashboard
-from nasworkbench.widgets.panels import Pace
-from nasworkbench.widgets.watching import Rows, Watch, said
+from nasworkbench.widgets.dashboard.state import PHASES, DashboardState, Pace, Run, in_words
+from nasworkbench.widgets.dashboard.tabs import TABS
 
 
 @pytest.fixture(autouse=True)
@@ -62,90 +61,90 @@ def words(widget):
 # --- reading ------------------------------------------------------------------------------------
 
 
-def test_every_trial_is_read_once_and_in_any_order(tmp_path):
-    search = new(tmp_path / "run")
-    search.run(9)
-    store = search.store
-    store.connection.execute("UPDATE trials SET status = NULL WHERE number IN (0, 4, 8)")
-    rows = Rows(store)
-    assert [row["number"] for row in rows.read()] == [1, 2, 3, 5, 6, 7]
-    assert rows.read() == []
-    store.connection.execute("UPDATE trials SET status = 'ok' WHERE number IN (4, 8)")
-    assert [row["number"] for row in rows.read()] == [4, 8]
-    store.connection.execute("UPDATE trials SET status = 'ok' WHERE number = 0")
-    assert [row["number"] for row in rows.read()] == [0]
-    assert rows._first == 9
-    assert not rows._seen
-    whole = search.trials()
-    mine = rows.frame().sort_values("place").reset_index(drop=True)
-    for column in mine:
-        assert mine[column].tolist() == whole[column].tolist()
+def rows(frame):
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def test_every_trial_is_read_once(tmp_path):
+    search = new(tmp_path / "run", share_or_fail)
+    run = Run(search)
+    assert run.trials.empty and run.best is None and not run.read()
+    for count in (2, 5, 1):
+        search.run(count)
+        assert run.read() and not run.read()
+        assert rows(run.trials) == rows(search.trials())
+    assert run.best == search.best()[0]
+    assert rows(Run(tmp_path / "run").trials) == rows(run.trials)
+    run.history.close()
 
 
 def test_numbers_of_a_finished_search(tmp_path):
     search = new(tmp_path / "run", share_or_fail)
+    state = DashboardState(search)
+    assert (state.phase, state.done, state.numbers()) == ("new", 0, "0 of 0 trials")
     search.run(30)
-    watch = Watch(search)
-    assert watch.state == "new"
-    assert watch.look() is True
-    assert watch.look() is False
-    assert (watch.state, watch.done, watch.goal, watch.left) == ("finished", 30, 30, 0)
+    assert state.read() is True
+    assert state.read() is False
+    assert (state.phase, state.done, state.goal, state.left) == ("finished", 30, 30, 0)
     best = search.best()[0]
-    assert (watch.best["number"], watch.best["reward"]) == (best.number, best.reward)
+    assert state.run.best == best
     failed = search.trials().query("status == 'error'")
     assert 0 < len(failed) < 30
-    assert watch.failure_counts() == [("error", len(failed))]
-    assert [row["cause"] for row in watch.failures] == failed.cause.tolist()
-    assert watch.numbers() == (
+    assert state.run.failed["cause"].tolist() == failed.cause.tolist()
+    assert state.numbers() == (
         f"30 of 30 trials · best reward {best.reward:.4f} · {len(failed)} failed"
     )
-    assert watch.updates == search.store.updates()
-    assert watch.workers() == []
+    assert state.updates == search.store.updates()
+    assert state.workers() == []
+    state.close()
 
 
 def test_rate_and_time_left_count_no_pause(tmp_path):
+    two = new(tmp_path / "two")
+    two.run(2)
     search = new(tmp_path / "run", WaitForStop())
-    watch = Watch(search)
-    watch.look(0.0)
-    assert watch.rate is None
+    state = DashboardState(search)
+    state.read(0.0)
+    assert state.rate is None
     search.start(4)
     until(lambda: search.activity)
-    watch.look(1.0)
-    assert watch.state == "running"
-    watch.mine.rows += [{"number": -1}, {"number": -2}]  # as if two had ended since
-    watch.look(11.0)
-    assert watch.rate == pytest.approx(12.0)
-    assert watch.numbers().startswith("2 of 4 trials · 12 a minute · 10 s left")
+    state.read(1.0)
+    assert state.phase == "running"
+    none, state.run.trials = state.run.trials, two.trials()  # as if two had ended since
+    state.read(11.0)
+    assert state.rate == pytest.approx(12.0)
+    assert state.numbers().startswith("2 of 4 trials · 12 a minute · 10 s left")
     until(lambda: any(search.activity))
     search.pause()
-    watch.look(11.0)
-    assert watch.state == "pausing"  # a trial runs
+    state.read(11.0)
+    assert state.phase == "pausing"  # a trial runs
     search.unpause()
     search.stop()
     search.result(10)
-    assert "minute" not in watch.numbers()
-    watch.mine.rows.clear()
-    watch.look(12.0)
-    assert watch.state == "stopped"
-    watch.look(100.0)
-    assert watch.rate is None  # of the next start
+    assert "minute" not in state.numbers()
+    state.run.trials = none
+    state.read(12.0)
+    assert state.phase == "stopped"
+    state.read(100.0)
+    assert state.rate is None  # of the next start
 
 
-def test_workers_in_words(tmp_path):
+def test_workers_in_words(tmp_path, monkeypatch):
     search = new(tmp_path / "run", WaitForStop())
-    watch = Watch(search)
+    state = DashboardState(search)
     search.start(1)
     until(lambda: any(search.activity))
     (work,) = search.activity
-    ((worker, doing, since),) = watch.workers(now=work.since + 12.3)
+    ((worker, doing, since),) = state.workers(now=work.since + 12.3)
     assert (worker, doing) == ("0", f"trial 0, genotype {work.key}")
     assert since == time.strftime("%H:%M:%S", time.localtime(work.since)) + ", for 12 s"
-    search._loop.workers.append(None)
-    assert watch.workers()[1] == ("1", "idle", "")
-    assert "idle" in panels.workers(watch)
+    with monkeypatch.context() as context:
+        context.setattr(Search, "activity", [work, None])
+        assert state.workers()[1] == ("1", "idle", "")
+        assert "idle" in TABS["Workers"].words(state)
     search.stop()
     search.result(10)
-    assert "does not run here" in panels.workers(watch)
+    assert "does not run here" in TABS["Workers"].words(state)
 
 
 def test_causes_are_text_and_only_the_last_are_listed(tmp_path):
@@ -154,11 +153,11 @@ def test_causes_are_text_and_only_the_last_are_listed(tmp_path):
         raise ValueError(f"<script>alert({count[0]})</script>")
 
     search = new(tmp_path / "run", fails)
-    watch = Watch(search)
-    assert panels.failures(watch) == "No trial has failed."
+    state = DashboardState(search)
+    assert TABS["Failures"].words(state) == "No trial has failed."
     search.run(7)
-    watch.look()
-    shown = panels.failures(watch)
+    state.read()
+    shown = TABS["Failures"].words(state)
     assert shown.startswith("7 of 7 trials failed (7 error); the last 5:")
     assert "<script>" not in shown
     causes = [f"&lt;script&gt;alert({n})" in shown for n in range(1, 8)]
@@ -185,8 +184,8 @@ def test_pace_lends_first_and_then_keeps_its_share():
 
 
 def test_what_is_said_of_an_error():
-    assert said(StoreError("no such folder")) == "no such folder"
-    assert said(ValueError("two\n lines")) == "ValueError: two lines"
+    assert in_words(StoreError("no such folder")) == "no such folder"
+    assert in_words(ValueError("two\n lines")) == "ValueError: two lines"
 
 
 # --- buttons ------------------------------------------------------------------------------------
@@ -195,72 +194,72 @@ def test_what_is_said_of_an_error():
 def test_start_pause_resume_stop_by_clicks(tmp_path, dashboards):
     search = new(tmp_path / "run", slow_share)
     shown = dashboards(search, trials=400)
-    assert "Nothing has run yet" in words(shown._news)
-    shown.buttons["Start"].click()
+    assert "Nothing has run yet" in words(shown.sentence)
+    shown.buttons.press("Start")
     until(lambda: search.finished >= 2)
-    until(lambda: "Running" in words(shown._news))
-    until(lambda: "a minute" in words(shown._numbers))
-    shown.buttons["Pause"].click()
-    until(lambda: "Paused" in words(shown._news))
+    until(lambda: "Running" in words(shown.sentence))
+    until(lambda: "a minute" in words(shown.numbers))
+    shown.buttons.press("Pause")
+    until(lambda: "Paused" in words(shown.sentence))
     paused_at = search.finished
     time.sleep(0.3)
     assert search.finished == paused_at
-    until(lambda: f">{paused_at} of 400 trials" in words(shown._numbers))
-    shown.buttons["Resume"].click()
+    until(lambda: f">{paused_at} of 400 trials" in words(shown.numbers))
+    shown.buttons.press("Resume")
     until(lambda: search.finished > paused_at)
-    shown.buttons["Stop"].click()
+    shown.buttons.press("Stop")
     until(lambda: not search.running, 1)
-    until(lambda: "Stopped; nothing is lost" in words(shown._news))
-    assert shown._more.value == 400 - search.finished
-    assert (shown._bar.value, shown._bar.max) == (search.finished, 400)
-    assert 'role="status"' in shown._news.value
+    until(lambda: "Stopped; nothing is lost" in words(shown.sentence))
+    assert shown.field.value == 400 - search.finished
+    assert (shown.bar.value, shown.bar.max) == (search.finished, 400)
+    assert 'role="status"' in shown.sentence.value
 
 
 def test_the_field_says_how_many_more(tmp_path, dashboards):
     search = new(tmp_path / "run")
     shown = dashboards(search)
-    assert shown._more.value == 20
-    shown._more.set_state({"value": 7})
-    shown.buttons["Start"].click()
+    assert shown.field.value == 20
+    shown.field.set_state({"value": 7})
+    shown.buttons.press("Start")
     shown.wait(30)
     assert search.finished == 7
-    assert "Finished" in words(shown._news)
+    assert "Finished" in words(shown.sentence)
     shown.start(3)
     shown.wait(30)
-    assert (search.finished, shown._bar.value, shown._bar.max) == (10, 10, 10)
-    assert shown._more.value == 7
-    shown._more.set_state({"value": -4})
-    assert shown._more.value == 1  # the nearest that is allowed
+    assert (search.finished, shown.bar.value, shown.bar.max) == (10, 10, 10)
+    assert shown.field.value == 7
+    shown.field.set_state({"value": -4})
+    assert shown.field.value == 1  # the nearest that is allowed
 
 
 def test_second_start_is_refused_in_the_widget(tmp_path, dashboards):
     search = new(tmp_path / "run", WaitForStop())
     shown = dashboards(search, trials=3)
     shown.start()
-    shown.buttons["Start"].click()
-    assert "this search is running already" in words(shown._message)
-    assert "nwb-problem" in shown._message.value
+    shown.buttons.press("Start")
+    assert "this search is running already" in words(shown.problem)
+    assert "nwb-problem" in shown.problem.value
     with pytest.raises(SettingsError, match="running already"):
         shown.start()
     assert search.running
-    shown.buttons["Pause"].click()  # accepted: the refusal is history
-    until(lambda: "running already" not in words(shown._message))
-    shown.buttons["Stop"].click()
-    until(lambda: "Stopped" in words(shown._news), 3)
+    shown.buttons.press("Pause")  # accepted: the refusal is history
+    until(lambda: "running already" not in words(shown.problem))
+    shown.buttons.press("Stop")
+    until(lambda: "Stopped" in words(shown.sentence), 3)
     assert search.store.meta("goal") == 3
 
 
 def test_what_has_no_meaning_now_is_refused(tmp_path, dashboards):
     shown = dashboards(new(tmp_path / "run", WaitForStop()))
     for name in ("Pause", "Resume", "Stop"):
-        shown.buttons[name].click()
-        assert "the search is not running: Start runs it" in words(shown._message)
+        shown.buttons.press(name)
+        assert "the search is not running: Start runs it" in words(shown.problem)
     for act in (shown.pause, shown.resume, shown.stop):
         with pytest.raises(SettingsError, match="not running"):
             act()
     shown.start()
-    shown.buttons["Resume"].click()
-    assert "the search is not paused" in words(shown._message)
+    shown.buttons.press("Resume")
+    assert "the search is not paused" in words(shown.problem)
 
 
 def test_a_blocking_run_is_seen_and_can_be_stopped(tmp_path, dashboards):
@@ -268,13 +267,13 @@ def test_a_blocking_run_is_seen_and_can_be_stopped(tmp_path, dashboards):
     shown = dashboards(search)
     thread = threading.Thread(target=search.run, args=(2,))
     thread.start()
-    until(lambda: "Running" in words(shown._news))
-    shown.buttons["Start"].click()
-    assert "a cell is running this search already" in words(shown._message)
-    shown.buttons["Stop"].click()
+    until(lambda: "Running" in words(shown.sentence))
+    shown.buttons.press("Start")
+    assert "a notebook cell is running this search" in words(shown.problem)
+    shown.buttons.press("Stop")
     thread.join(3)
     assert not thread.is_alive()
-    until(lambda: "Stopped" in words(shown._news))
+    until(lambda: "Stopped" in words(shown.sentence))
 
 
 @pytest.mark.parametrize("executor, limit", [("inline", 1.0), ("processes", 1.0)])
@@ -284,13 +283,13 @@ def test_stop_ends_within_a_second_and_the_trial_runs_again(tmp_path, dashboards
     shown.start()
     until(lambda: any(search.activity))
     begun = time.monotonic()
-    shown.buttons["Stop"].click()
+    shown.buttons.press("Stop")
     shown.wait(10)
     assert time.monotonic() - begun < 2  # a second, and one more on a busy machine
-    stopped = search.store.trials("status = 'stopped'")
+    stopped = [trial for trial in search.store.unfinished() if trial.status == "stopped"]
     assert len(stopped) == (1 if executor == "inline" else 2)
     again = dashboards(Search.resume(search.directory, search.evaluator))
-    assert again._more.value == 4
+    assert again.field.value == 4
     again.search.evaluator = identity_share
     again.start()
     again.wait(30)
@@ -303,27 +302,54 @@ def test_a_restarted_kernel_shows_the_same_and_goes_on(tmp_path, dashboards):
     before.start()
     before.wait(30)
     after = dashboards(Search.resume(tmp_path / "run", share_or_fail))
-    assert words(after._numbers) == words(before._numbers)
-    assert after._pictures["Rewards"].value == before._pictures["Rewards"].value
+    assert words(after.numbers) == words(before.numbers)
+    assert after.pictures["Rewards"].value == before.pictures["Rewards"].value
     after.start(5)
     after.wait(30)
-    assert "17 of 17 trials" in words(after._numbers)
+    assert "17 of 17 trials" in words(after.numbers)
     # the first dashboard sees it too: all it shows is in the folder
-    until(lambda: "17 of 17 trials" in words(before._numbers))
+    until(lambda: "17 of 17 trials" in words(before.numbers))
 
 
 def test_two_dashboards_of_one_search(tmp_path, dashboards):
     search = new(tmp_path / "run", slow_share)
     one, other = dashboards(search, trials=300), dashboards(search, trials=300)
     one.start()
-    until(lambda: "Running" in words(other._news))
-    other.buttons["Start"].click()
-    assert "running already" in words(other._message)
-    assert "running already" not in words(one._message)
+    until(lambda: "Running" in words(other.sentence))
+    other.buttons.press("Start")
+    assert "running already" in words(other.problem)
+    assert "running already" not in words(one.problem)
     one.close()
-    other.buttons["Stop"].click()
-    until(lambda: "Stopped" in words(other._news))
+    other.buttons.press("Stop")
+    until(lambda: "Stopped" in words(other.sentence))
     assert not search.running
+
+
+def test_only_the_buttons_that_make_sense_are_offered(tmp_path, dashboards):
+    search = new(tmp_path / "run", WaitForStop())
+    shown = dashboards(search, trials=3)
+    offered = []
+    shown.buttons.observe(lambda change: offered.append(change["new"]), "offered")
+    assert shown.buttons.offered == ["Start"]
+    for name, expected in (
+        ("Start", ["Pause", "Stop"]),
+        ("Pause", ["Resume", "Stop"]),
+        ("Resume", ["Pause", "Stop"]),
+        ("Stop", ["Start"]),
+    ):
+        shown.buttons.press(name)
+        until(lambda expected=expected: shown.buttons.offered == expected)
+    shown_names = {name for names in offered for name in names}
+    assert shown_names == set(shown.buttons.tips) == {n for _, ns in PHASES.values() for n in ns}
+
+
+def test_a_button_answers_its_front_end(tmp_path, dashboards, monkeypatch):
+    shown, answers = dashboards(new(tmp_path / "run")), []
+    monkeypatch.setattr(shown.buttons, "send", answers.append)
+    for message in ({"press": "Stop", "id": "a-1"}, {"press": "Explode", "id": "a-2"}, "Stop"):
+        shown.buttons._handle_custom_msg(message, [])
+    assert answers == [{"answer": "a-1"}, {"answer": "a-2"}, {"answer": None}]
+    assert "the search is not running" in words(shown.problem)
 
 
 # --- what goes wrong ----------------------------------------------------------------------------
@@ -337,17 +363,17 @@ def test_what_ends_the_thread_is_shown_and_nothing_is_lost(tmp_path, dashboards)
         raise RuntimeError("<b>not listening</b>")
 
     search.controller.tell = refuse
-    shown.buttons["Start"].click()
-    until(lambda: "not listening" in words(shown._message))
-    assert "RuntimeError: &lt;b&gt;not listening" in shown._message.value
-    assert "Stopped" in words(shown._news)
+    shown.buttons.press("Start")
+    until(lambda: "not listening" in words(shown.problem))
+    assert "RuntimeError: &lt;b&gt;not listening" in shown.problem.value
+    assert "Stopped" in words(shown.sentence)
     with pytest.raises(RuntimeError, match="not listening"):
         shown.wait(10)
-    assert "not listening" in words(shown._message)
+    assert "not listening" in words(shown.problem)
     del search.controller.tell
-    shown.buttons["Start"].click()
+    shown.buttons.press("Start")
     shown.wait(30)
-    assert "not listening" not in words(shown._message)
+    assert "not listening" not in words(shown.problem)
     assert sorted(search.trials().number) == list(range(search.finished))
 
 
@@ -356,11 +382,11 @@ def test_a_search_that_another_one_runs(tmp_path, dashboards):
     search.start(3)
     until(lambda: search.evaluator.started == 1)
     other = dashboards(Search.resume(tmp_path / "run", WaitForStop()), trials=9)
-    other.buttons["Start"].click()
-    until(lambda: "another process is running the search in" in words(other._message))
+    other.buttons.press("Start")
+    until(lambda: "another process is running the search in" in words(other.problem))
     with pytest.raises(StoreError, match="another process"):
         other.wait(10)
-    assert other._more.value == 9
+    assert other.field.value == 9
     assert search.running
     search.stop()
     search.result(10)
@@ -368,22 +394,21 @@ def test_a_search_that_another_one_runs(tmp_path, dashboards):
 
 def test_an_evaluator_that_cannot_travel(tmp_path, dashboards):
     shown = dashboards(new(tmp_path / "run", lambda genotype: 0.5), 3, "processes")
-    shown.buttons["Start"].click()
-    until(lambda: "this function cannot be sent" in words(shown._message))
+    shown.buttons.press("Start")
+    until(lambda: "this function cannot be sent" in words(shown.problem))
 
 
 def test_an_unknown_executor(tmp_path, dashboards):
     shown = dashboards(new(tmp_path / "run"), executor="ray")
-    shown.buttons["Start"].click()
-    assert "executor must be 'inline' or 'processes', got 'ray'" in words(shown._message)
+    shown.buttons.press("Start")
+    assert "executor must be 'inline' or 'processes', got 'ray'" in words(shown.problem)
 
 
 def test_a_store_that_breaks_meanwhile(tmp_path, dashboards):
     shown = dashboards(new(tmp_path / "run"))
-    shown.search.store.close()
-    shown._wake.set()
-    until(lambda: "is damaged or no search" in words(shown._message))
-    assert shown._thread.is_alive()
+    shown.state.close()
+    until(lambda: "is damaged or holds no search" in words(shown.problem))
+    assert shown.thread.is_alive()
 
 
 @pytest.mark.parametrize("trials", [0, -1, 2.5, True, "many"])
@@ -413,48 +438,51 @@ def test_only_the_visible_tab_is_drawn(tmp_path, dashboards):
     search = new(tmp_path / "run")
     search.run(12)
     shown = dashboards(search)
-    assert shown._tabs.titles == (
+    assert shown.tabs.titles == (
         "Rewards", "Controller", "Operations", "Best cell", "Workers", "Failures",
     )  # fmt: skip
-    drawn = {name for name, image in shown._pictures.items() if image.value}
+    drawn = {name for name, image in shown.pictures.items() if image.value}
     assert drawn == {"Rewards"}
-    assert f"best reward {search.best()[0].reward:.4f}" in words(shown._texts["Rewards"])
+    assert f"best reward {search.best()[0].reward:.4f}" in words(shown.words["Rewards"])
     expected = {
         "Controller": "PPO after 2 updates: entropy (nats per decision) ",
-        "Operations": "Both cells together. Most frequent of late: ",
+        "Operations": "All cells together. Most frequent of late: ",
         "Best cell": f"genotype {search.best()[0].key}.",
     }
     for number, (name, said_there) in enumerate(expected.items(), 1):
-        shown._tabs.set_state({"selected_index": number})
-        until(lambda name=name: shown._pictures[name].value)
-        until(lambda name=name, said_there=said_there: said_there in words(shown._texts[name]))
-        assert picture(shown._pictures[name]).width > 200
-        assert shown._pictures[name].layout.display is None
-    shown._tabs.set_state({"selected_index": 5})
-    until(lambda: "No trial has failed." in words(shown._texts["Failures"]))
+        shown.tabs.set_state({"selected_index": number})
+        until(lambda name=name: shown.pictures[name].value)
+        until(lambda name=name, said_there=said_there: said_there in words(shown.words[name]))
+        assert picture(shown.pictures[name]).width > 200
+        assert shown.pictures[name].layout.display is None
+    shown.tabs.set_state({"selected_index": 5})
+    until(lambda: "No trial has failed." in words(shown.words["Failures"]))
 
 
 def test_a_picture_follows_at_the_end_and_when_paused(tmp_path, dashboards):
     search = new(tmp_path / "run", slow_share)
     shown = dashboards(search, trials=300)
-    shown._pace.spent(1000)  # none is due for a day
-    first = shown._pictures["Rewards"].value
+    shown.pace.spent(1000)  # none is due for a day
+    first = shown.pictures["Rewards"].value
     shown.start()
     until(lambda: search.finished >= 3)
-    assert shown._pictures["Rewards"].value == first
+    until(lambda: "(The picture shows the first 0 trials.)" in words(shown.words["Rewards"]))
+    assert shown.pictures["Rewards"].value == first
     shown.pause()
-    until(lambda: shown._pictures["Rewards"].value != first)
-    assert shown._drawn["Rewards"][0] == search.finished
+    until(lambda: shown.pictures["Rewards"].value != first)
+    assert shown.drawn["Rewards"] == f"the first {search.finished} trials"
     shown.resume()
     shown.stop()
-    until(lambda: shown._drawn["Rewards"][0] == search.finished and not search.running)
+    until(lambda: not search.running)
+    until(lambda: shown.drawn["Rewards"] == f"the first {search.finished} trials")
 
 
 def test_an_empty_search_and_one_without_successes(tmp_path, dashboards):
     shown = dashboards(new(tmp_path / "empty"))
-    assert words(shown._numbers).endswith("0 of 0 trials</div>")
-    assert panels.cell(shown._watch) == (None, "No trial has succeeded yet.")
-    assert panels.controller(shown._watch)[1] == "PPO has made no update yet."
+    assert words(shown.numbers).endswith("0 of 0 trials</div>")
+    assert TABS["Best cell"].words(shown.state) == "No trial has succeeded yet."
+    assert TABS["Best cell"].picture(shown.state) is None
+    assert TABS["Controller"].words(shown.state) == "PPO has made no update yet."
 
     def fails(genotype):
         raise ValueError("no")
@@ -462,46 +490,50 @@ def test_an_empty_search_and_one_without_successes(tmp_path, dashboards):
     search = new(tmp_path / "failed", fails)
     search.run(5)
     shown = dashboards(search)
-    assert "5 failed" in words(shown._numbers)
-    assert panels.rewards(shown._watch)[1] == ""
-    assert panels.cell(shown._watch)[0] is None
+    assert "5 failed" in words(shown.numbers)
+    assert TABS["Rewards"].words(shown.state) == ""
+    assert TABS["Best cell"].picture(shown.state) is None
 
 
 def test_controllers_without_updates_say_so(tmp_path, dashboards):
     search = new(tmp_path / "run", controller="RandomSearch")
     search.run(5)
     shown = dashboards(search)
-    assert panels.controller(shown._watch) == (
-        None, "RandomSearch makes no updates: it has no entropy and clips nothing.",
-    )  # fmt: skip
-    shown._tabs.selected_index = 1
-    until(lambda: "makes no updates" in words(shown._texts["Controller"]))
-    assert shown._pictures["Controller"].layout.display == "none"
+    makes_none = "RandomSearch makes no updates: it has no entropy and clips nothing."
+    assert TABS["Controller"].words(shown.state) == makes_none
+    assert TABS["Controller"].picture(shown.state) is None
+    shown.tabs.selected_index = 1
+    until(lambda: "makes no updates" in words(shown.words["Controller"]))
+    assert shown.pictures["Controller"].layout.display == "none"
     assert len(shown.static().axes) == 1
 
 
-def test_a_space_of_graphs_has_no_operations_tab(tmp_path, dashboards):
+def test_operations_of_every_space_are_shown(tmp_path, dashboards):
     space = GraphSpace()
     search = Search(space, RandomSearch(space), lambda g: len(g.key) / 20, tmp_path / "run")
     search.run(3)
     shown = dashboards(search)
-    assert "Operations" not in shown._tabs.titles
-    shown._tabs.selected_index = 2
-    until(lambda: shown._pictures["Best cell"].value)
+    shown.tabs.selected_index = list(TABS).index("Operations")
+    until(lambda: "Most frequent of late: " in words(shown.words["Operations"]))
+    assert any(f"{name} (" in words(shown.words["Operations"]) for name in space.operations)
+    assert picture(shown.pictures["Operations"]).width > 200
+    shown.tabs.selected_index = list(TABS).index("Best cell")
+    until(lambda: shown.pictures["Best cell"].value)
 
 
 def test_what_cannot_be_drawn_is_described(tmp_path, dashboards, monkeypatch):
     search = new(tmp_path / "run")
     search.run(3)
-    shown = dashboards(search)
 
     def missing(genotype):
         raise StoreError("graphviz is missing")
 
-    monkeypatch.setattr(panels, "draw", missing)
-    drawing, said_there = panels.cell(shown._watch)
-    assert drawing is None
-    assert said_there.endswith("No drawing: graphviz is missing")
+    monkeypatch.setattr("nasworkbench.widgets.dashboard.tabs.draw", missing)
+    shown = dashboards(search)
+    shown.tabs.selected_index = list(TABS).index("Best cell")
+    key = f"genotype {search.best()[0].key}. No drawing: graphviz is missing"
+    until(lambda: key in words(shown.words["Best cell"]))
+    assert shown.pictures["Best cell"].layout.display == "none"
 
 
 def test_the_baseline_is_read_as_search_and_as_folder(tmp_path, dashboards):
@@ -511,11 +543,9 @@ def test_the_baseline_is_read_as_search_and_as_folder(tmp_path, dashboards):
     search.run(6)
     for given in (baseline, tmp_path / "random"):
         shown = dashboards(search, baseline=given)
-        assert "The baseline: best reward" in words(shown._texts["Rewards"])
+        assert "The baseline: best reward" in words(shown.words["Rewards"])
         names = [text.get_text() for text in shown.static().axes[-1].get_legend().get_texts()]
         assert "random search: best so far" in names
-    assert shown._watch._opened is not None
-    assert dashboards(search, baseline=baseline)._watch._opened is None
 
 
 def test_static_is_a_figure_that_shows_itself(tmp_path, dashboards):
@@ -537,9 +567,9 @@ def test_updates_with_measures_of_their_own(tmp_path, dashboards):
     space = small_space()
     search = Search(space, Own(space, 0), identity_share, tmp_path / "own")
     search.run(2)
-    picture, said_there = panels.controller(dashboards(search)._watch)
-    assert picture.startswith(b"\x89PNG")
-    assert said_there == "Own after 2 updates."
+    state = dashboards(search).state
+    assert TABS["Controller"].picture(state).startswith(b"\x89PNG")
+    assert TABS["Controller"].words(state) == "Own after 2 updates."
 
 
 # --- the end ------------------------------------------------------------------------------------
@@ -550,10 +580,10 @@ def test_close_leaves_the_search_alone(tmp_path):
     shown = SearchDashboard(search, trials=400)
     shown.start()
     until(lambda: search.finished >= 1)
-    parts = [shown, shown._tabs, shown._more, *shown.buttons.values()]
+    parts = [shown, shown.tabs, shown.field, shown.buttons]
     shown.close()
     assert all(part.comm is None for part in parts)
-    assert not shown._thread.is_alive()
+    assert not shown.thread.is_alive()
     assert search.running
     shown.close()  # twice does no harm
     search.stop()
@@ -573,8 +603,8 @@ def test_failures_with_processes_are_shown(tmp_path, dashboards):
     shown = dashboards(search, 12, "processes")
     shown.start()
     shown.wait(120)
-    shown._tabs.selected_index = 5
-    failed = [row["status"] for row in shown._watch.failures]
+    shown.tabs.selected_index = 5
+    failed = len(shown.state.run.failed)
     assert failed
-    until(lambda: f"{len(failed)} of 12 trials failed" in words(shown._texts["Failures"]))
-    assert shown._watch.best["reward"] == search.best()[0].reward
+    until(lambda: f"{failed} of 12 trials failed" in words(shown.words["Failures"]))
+    assert shown.state.run.best == search.best()[0]

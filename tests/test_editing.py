@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nasworkbench import CellSpace, zoo
 from nasworkbench.errors import DialectError, GenotypeError, SpaceError, WorkbenchError
 from nasworkbench.genotype import NASNET_OPERATIONS, OPERATIONS, Block, Cell, Genotype
-from nasworkbench.widgets.editing import MOST_BLOCKS, Editing
+from nasworkbench.widgets.editor.state import MOST_BLOCKS, EditorState
 
 CELL = Cell(
     (
@@ -26,18 +26,18 @@ def blocks(editing, role="normal"):
 
 
 def test_starts_with_a_genotype_a_space_or_nasnet_a():
-    assert Editing(GENOTYPE).genotype is GENOTYPE
-    assert Editing().genotype == zoo.get("nasnet-a")
+    assert EditorState(GENOTYPE).genotype is GENOTYPE
+    assert EditorState().genotype == zoo.get("nasnet-a")
     space = CellSpace(blocks=2)
-    assert len(space.encode(Editing(space, seed=3).genotype)) == 20
+    assert len(space.encode(EditorState(space, seed=3).genotype)) == 20
     with pytest.raises(
         WorkbenchError, match=r"a Genotype or a CellSpace, got 'nasnet-a'.*zoo\.get"
     ):
-        Editing("nasnet-a")
+        EditorState("nasnet-a")
 
 
 def test_edits_one_field_of_one_block_of_one_cell():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     editing.set_operation("normal", 1, "left", "conv_1x1")
     editing.connect("normal", 1, "right", 0)
     editing.set_combination("reduction", 0, "concat")
@@ -99,7 +99,7 @@ def test_edits_one_field_of_one_block_of_one_cell():
     ],
 )
 def test_an_illegal_edit_is_refused_and_changes_nothing(edit, error, words):
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     with pytest.raises(error, match=words):
         edit(editing)
     assert editing.genotype is GENOTYPE
@@ -107,17 +107,17 @@ def test_an_illegal_edit_is_refused_and_changes_nothing(edit, error, words):
 
 
 def test_a_further_block_joins_the_output_and_reads_the_cells_inputs():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     editing.add_block("normal")
     assert blocks(editing)[3] == Block(0, "sep_conv_3x3", 1, "sep_conv_3x3")
     assert editing.cell("normal").concat == (3, 4, 5)
-    nasnet = Editing()  # NASNet-A's output is written out: it joins h[i-1] too
+    nasnet = EditorState()  # NASNet-A's output is written out: it joins h[i-1] too
     nasnet.add_block("normal")
     assert nasnet.cell("normal").concat == (0, 2, 3, 4, 5, 6, 7)
 
 
 def test_a_removed_block_moves_the_later_ones_up():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     editing.connect("normal", 1, "left", 1)  # now nobody reads block 0
     editing.connect("normal", 2, "left", 3)
     editing.remove_block("normal", 0)
@@ -132,14 +132,14 @@ def test_a_removed_block_moves_the_later_ones_up():
 
 
 def test_a_removed_block_leaves_a_written_out_output():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     editing.set_output("normal", [0, 2, 3, 4])
     editing.remove_block("normal", 2)
     assert editing.cell("normal").concat == (0, 2, 3)
 
 
 def test_the_output_follows_the_blocks_until_it_is_written_out():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     assert editing.automatic == {"normal", "reduction"}
     editing.connect("normal", 2, "left", 3)
     assert editing.cell("normal").concat == (4,)
@@ -155,7 +155,7 @@ def test_the_output_follows_the_blocks_until_it_is_written_out():
 
 
 def test_undo_and_redo_walk_the_edits():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     seen = [editing.genotype]
     for state in (1, 0):
         editing.connect("normal", 0, "left", state)
@@ -177,7 +177,7 @@ def test_undo_and_redo_walk_the_edits():
 
 
 def test_an_edit_that_changes_nothing_is_no_step():
-    editing = Editing(GENOTYPE)
+    editing = EditorState(GENOTYPE)
     editing.set_operation("normal", 0, "left", "identity")
     assert not editing.can_undo
     assert editing.genotype is GENOTYPE
@@ -185,7 +185,7 @@ def test_an_edit_that_changes_nothing_is_no_step():
 
 def test_a_space_refuses_what_is_outside_of_it_with_its_own_reason():
     space = CellSpace(blocks=2, operations=("identity", "conv_3x3"), combinations=("add",))
-    editing = Editing(space, seed=0)
+    editing = EditorState(space, seed=0)
     assert editing.operations == ("identity", "conv_3x3")
     assert editing.combinations == ("add",)
     before = editing.genotype
@@ -204,7 +204,7 @@ def test_a_space_refuses_what_is_outside_of_it_with_its_own_reason():
 
 
 def test_in_a_tied_space_both_cells_change():
-    editing = Editing(CellSpace(blocks=2, tied=True), seed=0)
+    editing = EditorState(CellSpace(blocks=2, tied=True), seed=0)
     editing.set_operation("reduction", 1, "left", "conv_1x1")
     editing.mutate()
     assert editing.genotype.normal == editing.genotype.reduction
@@ -214,20 +214,20 @@ def test_in_a_tied_space_both_cells_change():
 @given(seed=st.integers(0, 10_000), spaced=st.booleans())
 def test_a_mutation_changes_one_decision(seed, spaced):
     space = CellSpace(blocks=3, operations=OPERATIONS)
-    editing = Editing(space if spaced else space.sample(seed), seed=seed)
+    editing = EditorState(space if spaced else space.sample(seed), seed=seed)
     before = space.encode(editing.genotype)
     words = editing.mutate()
     after = space.encode(editing.genotype)
     changed = [place for place in range(len(before)) if before[place] != after[place]]
     assert len(changed) == 1
     decision = space.decisions[changed[0]]
-    assert words.startswith(decision.name.replace(" block", " cell, block"))
+    assert words.startswith("mutated: " + decision.name.replace(" block", " cell, block"))
     editing.undo()
     assert space.encode(editing.genotype) == before
 
 
 def test_a_mutation_keeps_a_written_out_output():
-    editing = Editing(seed=1)
+    editing = EditorState(seed=1)
     for _ in range(10):
         editing.mutate()
     assert editing.cell("normal").concat == zoo.get("nasnet-a").normal.concat
@@ -235,19 +235,19 @@ def test_a_mutation_keeps_a_written_out_output():
 
 def test_a_space_of_one_cell_has_nothing_to_mutate():
     block = Block(0, "identity", 0, "identity")
-    editing = Editing(CellSpace(1, ("identity",), ("add",), inputs=1), seed=0)
+    editing = EditorState(CellSpace(1, ("identity",), ("add",), inputs=1), seed=0)
     assert editing.cell("normal").blocks == (block,)
     with pytest.raises(SpaceError, match="nothing to mutate"):
         editing.mutate()
 
 
 def test_random_cells_have_as_many_blocks_as_these():
-    editing = Editing(zoo.get("pnasnet-5"), seed=0)
+    editing = EditorState(zoo.get("pnasnet-5"), seed=0)
     editing.add_block("reduction")
     editing.random()
     assert [len(cell.blocks) for _, cell in editing.genotype.cells] == [5, 6]
     space = CellSpace(blocks=2, operations=NASNET_OPERATIONS[:2])
-    editing = Editing(space, seed=0)
+    editing = EditorState(space, seed=0)
     editing.random()
     space.encode(editing.genotype)
     assert editing.can_undo
@@ -256,8 +256,8 @@ def test_random_cells_have_as_many_blocks_as_these():
 def test_a_cell_too_large_for_a_screen_is_refused():
     cell = Cell((Block(0, "identity", 0, "identity"),) * (MOST_BLOCKS + 1))
     with pytest.raises(GenotypeError, match=f"normal cell: {MOST_BLOCKS + 1} blocks"):
-        Editing(Genotype(cell, cell))
-    editing = Editing(GENOTYPE)
+        EditorState(Genotype(cell, cell))
+    editing = EditorState(GENOTYPE)
     with pytest.raises(GenotypeError, match="the editor shows up to"):
         editing.paste(Genotype(cell, cell).to_json())
     assert editing.genotype is GENOTYPE
@@ -265,8 +265,8 @@ def test_a_cell_too_large_for_a_screen_is_refused():
 
 def test_a_genotype_is_pasted_and_undone():
     genotype = zoo.get("nasnet-a")
-    editing = Editing(GENOTYPE)
-    assert editing.paste(genotype.to_json()) == "JSON"
+    editing = EditorState(GENOTYPE)
+    assert editing.paste(genotype.to_json()) == "read as JSON"
     assert editing.genotype.name == "nasnet-a"
     editing.undo()
     assert editing.genotype is GENOTYPE

@@ -100,7 +100,7 @@ def test_unknown_measures_and_points():
             rows(TWO, "luck")
     with pytest.raises(SettingsError, match="from 1 to the budget of 4"):
         plots.comparison_rows(TWO, at=[5])
-    with pytest.raises(SettingsError, match="controller must be one of a and b, got 'c'"):
+    with pytest.raises(SettingsError, match="a controller must be one of a and b, got 'c'"):
         plots.verdict_rows(TWO, "c")
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import html
 import re
-import sqlite3
 import threading
-from contextlib import closing
 
 import numpy
 import pytest
 from matplotlib.figure import Figure
 from search_helpers import identity_share, new, share_or_fail, small_space
 
-from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, Search, recordings
+from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, Search, draw, recordings
 from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.widgets import replaying
-from nasworkbench.widgets.heatmap import COLOURS, HeatMap
+from nasworkbench.search import History
+from nasworkbench.widgets import common
 from nasworkbench.widgets.replay import SearchReplay
-from nasworkbench.widgets.replaying import Replay
+from nasworkbench.widgets.replay.heatmap import COLOURS, HeatMap
+from nasworkbench.widgets.replay.state import ReplayState
 
 
 @pytest.fixture(scope="module")
@@ -39,70 +38,105 @@ def words(widget):
 # --- the state ------------------------------------------------------------------------------------
 
 
-def test_steps_follow_the_order_of_ending(folder):
-    state = Replay(folder)
+def test_steps_follow_the_order_of_completion(folder):
+    state = ReplayState(folder)
     assert (state.step, len(state)) == (1, 33)
-    state.go(33)
-    assert state.now is state.recording.steps[32]
+    with History(folder) as history:
+        trials = history.trials()
+        for step in (1, 7, 33):
+            state.go(step)
+            assert state.trial == history.trial(int(trials["number"][step - 1]))
+            numpy.testing.assert_array_equal(
+                state.probabilities, history.distributions(state.trial.number)
+            )
     for wrong in (0, 34, -1, 2.0, True, "3"):
         with pytest.raises(SettingsError, match=r"no step .*: steps go from 1 to 33"):
             state.go(wrong)
     assert state.step == 33
 
 
+def test_the_best_so_far_is_the_first_with_the_highest_reward(folder):
+    state = ReplayState(folder)
+    best, seen = None, set()
+    for step in range(1, 34):
+        state.go(step)
+        trial = state.trial
+        if trial.status == "ok" and (best is None or trial.reward > best.reward):
+            best = trial
+        assert state.best == best
+        seen.add(best and best.number)
+    assert len(seen) > 2
+
+
 def test_the_sentence_and_the_numbers(folder):
-    state = Replay(folder)
-    failed = next(s for s in state.recording.steps if s.trial.status == "error")
-    state.go(failed.trial.completion_order)
+    state = ReplayState(folder)
+    with History(folder) as history:
+        trials, updates = history.trials(), history.updates()
+    failed = trials[trials["status"] == "error"].iloc[0]
+    state.go(int(failed["completion_order"]))
     assert "error" in state.sentence() and "no identity anywhere" in state.sentence()
     assert dict((n, v) for n, v, _ in state.numbers())["told"] == "0.0000"
-    best = next(s for s in state.recording.steps if s.best is s.trial)
-    state.go(best.trial.completion_order)
+    best = trials.loc[trials["reward"].idxmax()]
+    state.go(int(best["completion_order"]))
     assert state.sentence().endswith("It is the best so far.")
-    good = next(s for s in state.recording.steps if s.past.update == 2 and s.past.advantage > 0)
-    state.go(good.trial.completion_order)
-    assert f"reward {good.trial.reward:.4f}" in state.sentence()
+    second, by_number = updates[1], trials.set_index("number")
+    place = next(
+        place
+        for place, number in enumerate(second["numbers"])
+        if second["advantages"][place] > 0 and by_number["status"][number] == "ok"
+    )
+    good = by_number.loc[second["numbers"][place]]
+    state.go(int(good["completion_order"]))
+    assert f"reward {good['reward']:.4f}" in state.sentence()
+    assert f"drawn after {good['updates_at_proposal']} update" in state.sentence()
     rows = {name: (value, meaning) for name, value, meaning in state.numbers()}
     names = ["reward", "baseline", "advantage", "ratio", "clip fraction", "entropy", "log P"]
     assert list(rows) == names
-    assert rows["advantage"][0] == f"{good.past.advantage:+.3f}"
-    assert rows["advantage"][1] == "so update 2 makes these decisions more probable"
-    assert rows["clip fraction"] == (f"{good.past.clip_fraction:.1%}", "of those ratios were "
+    assert rows["baseline"][0] == f"{second['baseline_before']:.4f}"
+    assert rows["advantage"] == (
+        f"{second['advantages'][place]:+.3f}",
+        "so update 2 makes these decisions more probable",
+    )
+    assert rows["ratio"][0] == f"{second['ratio']:.3f}"
+    assert rows["clip fraction"] == (f"{second['clip_fraction']:.1%}", "of those ratios were "
                                      "outside 1 ± 0.2")  # fmt: skip
+    probabilities = state.probabilities.astype(float)
+    entropies = -numpy.where(probabilities, probabilities * numpy.log(probabilities + 1e-300), 0)
+    assert float(rows["entropy"][0]) == pytest.approx(entropies.sum(1).mean(), abs=6e-4)
     assert rows["entropy"][1].endswith(f"undecided: {state.even:.3f}")
+    assert rows["log P"][0] == f"{good['log_prob']:.2f}"
     assert state.remark() == ""
     state.go(33)
     assert "batch is not full" in state.remark()
-    assert f"Best so far: trial {state.now.best.number} with" in state.sentence()
+    assert f"Best so far: trial {state.best.number} with" in state.sentence()
 
 
-def test_a_doubtful_past_is_said(folder, tmp_path):
-    copy = tmp_path / "s"
-    copy.mkdir()
-    (copy / "search.sqlite").write_bytes((folder / "search.sqlite").read_bytes())
-    with closing(sqlite3.connect(copy / "search.sqlite")) as connection, connection:
-        connection.execute("UPDATE trials SET log_probs = ? WHERE number = 2", [str([-3.0] * 10)])
-    widget = SearchReplay(copy)
-    assert words(widget._remark).strip() == ""
-    widget.step = 3
-    assert "not quite the one that drew these trials" in words(widget._remark)
-    assert "nwb-problem" in widget._remark.value
+def test_what_is_shown_is_what_is_stored(folder):
+    """The probabilities are those with which each trial was drawn."""
+    state = ReplayState(folder)
+    for step in range(1, 34):
+        state.go(step)
+        drawn = state.probabilities[range(len(state.trial.tokens)), list(state.trial.tokens)]
+        numpy.testing.assert_allclose(
+            numpy.log(drawn), state.trial.proposal.log_probs, atol=2e-3
+        )  # they are stored in half precision
+        numpy.testing.assert_allclose(state.probabilities.sum(1), 1, atol=2e-3)
 
 
 def test_a_shipped_recording_by_its_name():
-    state = Replay("laptop-random")
+    state = ReplayState("laptop-random")
     assert len(state) == 200
     assert state.heat_map() == ""
     assert state.remark() == "RandomSearch has no policy: it has no probabilities to show."
     assert "ratio" not in {name for name, _, _ in state.numbers()}
-    assert Replay(recordings.folder("laptop-random")).sentence() == state.sentence()
+    assert ReplayState(recordings.folder("laptop-random")).sentence() == state.sentence()
 
 
 def test_bad_sources(tmp_path, monkeypatch):
-    with pytest.raises(StoreError, match=r"no folder 'nowhere', and no recording of that name"):
-        Replay("nowhere")
+    with pytest.raises(StoreError, match=r"there is no folder or recording 'nowhere'"):
+        ReplayState("nowhere")
     with pytest.raises(StoreError, match="a replay shows a run folder, a Search"):
-        Replay(7)
+        ReplayState(7)
     with pytest.raises(StoreError, match="holds no search"):
         SearchReplay(tmp_path)
     (tmp_path / "search.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
@@ -111,29 +145,28 @@ def test_bad_sources(tmp_path, monkeypatch):
 
 
 def test_the_mark_is_on_the_curve(folder):
-    state = Replay(folder)
+    state = ReplayState(folder)
     made, places, (top, bottom) = state.curve()
     ax = made.axes[0]
     made.draw_without_rendering()
     assert 0 < top < min(y for _, y in places) < bottom < 1
-    for step, (x, y) in zip(state.recording.steps, places, strict=True):
+    for trial, (x, y) in zip(state.trials.itertuples(), places, strict=True):
         pixels = x * made.bbox.width, (1 - y) * made.bbox.height
         finished, reward = ax.transData.inverted().transform(pixels)
-        assert finished == pytest.approx(step.trial.completion_order)
-        if step.trial.status == "ok":
-            assert reward == pytest.approx(step.trial.reward)
+        assert finished == pytest.approx(trial.completion_order)
+        if trial.status == "ok":
+            assert reward == pytest.approx(trial.reward)
         else:
             assert reward == pytest.approx(ax.get_ylim()[0])
 
 
 def test_a_cell_is_drawn_once(folder, monkeypatch):
     drawn = []
-    monkeypatch.setattr(replaying, "draw", lambda thing: drawn.append(thing) or draw(thing))
-    draw = __import__("nasworkbench").draw
-    state = Replay(folder)
-    trial = state.now.trial
+    monkeypatch.setattr(common, "draw", lambda thing: drawn.append(thing) or draw(thing))
+    state = ReplayState(folder)
+    trial = state.trial
     first = state.cell(trial, "normal")
-    assert first.startswith('<img src="data:image/svg+xml;base64,')
+    assert "data:image/svg+xml;base64," in first
     assert state.cell(trial, "normal") is first
     assert state.cell(trial, "reduction") != first
     assert drawn == [trial.genotype.normal, trial.genotype.reduction]
@@ -143,8 +176,8 @@ def test_without_graphviz_the_cell_is_text(folder, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(__import__("sys").modules, "pygraphviz", None)
     widget = SearchReplay(folder)
-    assert "No drawing: drawing needs graphviz" in words(widget._drawn)
-    assert "block 0 =" in words(widget._drawn)
+    assert "drawing needs graphviz" in words(widget.drawn)
+    assert "block 0 =" in words(widget.drawn)
 
 
 # --- the heat map ---------------------------------------------------------------------------------
@@ -200,36 +233,36 @@ def test_the_map_shows_every_probability_and_every_token(space):
 
 def test_every_control_moves_the_step(folder):
     widget = SearchReplay(folder)
-    widget._slider.set_state({"value": 12})
-    assert (widget.step, widget._number.value, widget._play.value) == (12, 12, 12)
-    assert widget.trial is widget.state.recording.steps[11].trial
-    assert words(widget._sentence).strip().startswith("Step 12 of 33: trial 11")
-    widget._number.set_state({"value": 20})
-    assert (widget.step, widget._slider.value) == (20, 20)
-    widget._play.set_state({"value": 21})
-    assert (widget.step, widget._slider.value) == (21, 21)
-    widget._next.click()
-    widget._back.click()
-    widget._back.click()
+    widget.slider.set_state({"value": 12})
+    assert (widget.step, widget.number.value, widget.play.value) == (12, 12, 12)
+    assert widget.trial.completion_order == 12
+    assert words(widget.sentence).strip().startswith("Step 12 of 33: trial 11")
+    widget.number.set_state({"value": 20})
+    assert (widget.step, widget.slider.value) == (20, 20)
+    widget.play.set_state({"value": 21})
+    assert (widget.step, widget.slider.value) == (21, 21)
+    widget.next.click()
+    widget.back.click()
+    widget.back.click()
     assert widget.step == 20
     widget.step = 33
-    assert widget._next.disabled and not widget._back.disabled
-    widget._slider.set_state({"value": 1})
-    assert widget._back.disabled and not widget._next.disabled
+    assert widget.next.disabled and not widget.back.disabled
+    widget.slider.set_state({"value": 1})
+    assert widget.back.disabled and not widget.next.disabled
 
 
 def test_what_is_shown_is_this_step(folder):
     widget = SearchReplay(folder)
-    shown = (widget._heat, widget._numbers, widget._mark, widget._drawn)
+    shown = (widget.heat, widget.numbers, widget.mark, widget.drawn)
     before = [part.value for part in shown]
     widget.step = 31
-    step = widget.state.recording.steps[30]
+    trial, best = widget.state.trial, widget.state.best
     assert all(part.value != old for part, old in zip(shown, before, strict=True))
-    assert f"trial {step.best.number}, reward {step.best.reward:.4f}" in words(widget._best)
-    assert f"trial {step.trial.number}" in words(widget._drawn)
-    normal = widget._drawn.value
-    widget._part.set_state({"index": 1})
-    assert "reduction cell" in words(widget._drawn) and widget._drawn.value != normal
+    assert f"trial {best.number}, reward {best.reward:.4f}" in words(widget.best)
+    assert f"trial {trial.number}" in words(widget.drawn)
+    normal = widget.drawn.value
+    widget.part.set_state({"index": 1})
+    assert "reduction cell" in words(widget.drawn) and widget.drawn.value != normal
 
 
 def test_a_refused_step_is_said_and_the_last_one_stays(folder):
@@ -237,11 +270,11 @@ def test_a_refused_step_is_said_and_the_last_one_stays(folder):
     widget.step = 5
     with pytest.raises(SettingsError, match="steps go from 1 to 33"):
         widget.step = 34
-    widget._go(34)  # what a callback does
-    assert widget.step == 5 and widget._slider.value == 5
-    assert "there is no step 34" in words(widget._sentence)
-    assert 'role="status"' in widget._sentence.value
-    widget._slider.set_state({"value": 900})  # the slider's own limits
+    widget.go(34)  # what a callback does
+    assert widget.step == 5 and widget.slider.value == 5
+    assert "there is no step 34" in words(widget.sentence)
+    assert 'role="status"' in widget.sentence.value
+    widget.slider.set_state({"value": 900})  # the slider's own limits
     assert widget.step == 33
 
 
@@ -250,8 +283,8 @@ def test_an_empty_search(tmp_path):
     for source in (search, tmp_path / "s"):
         widget = SearchReplay(source)
         assert widget.step == 0 and widget.trial is None
-        assert "No trial yet" in words(widget._sentence)
-        assert widget._slider.disabled and widget._next.disabled and widget._back.disabled
+        assert "No trial yet" in words(widget.sentence)
+        assert widget.slider.disabled and widget.next.disabled and widget.back.disabled
         with pytest.raises(SettingsError, match="no trial has ended yet"):
             widget.step = 1
         assert isinstance(widget.static(), Figure)
@@ -261,8 +294,8 @@ def test_a_search_whose_first_trials_failed(tmp_path):
     search = new(tmp_path / "s", lambda genotype: 1 / 0, failure_reward=None)
     search.run(3)
     widget = SearchReplay(search)
-    assert "no trial has succeeded yet" in words(widget._best)
-    assert "the controller was told nothing of it" in words(widget._remark)
+    assert "no trial has succeeded yet" in words(widget.best)
+    assert "the controller was told nothing of it" in words(widget.remark)
     assert widget.static().axes
 
 
@@ -272,8 +305,8 @@ def test_a_search_that_is_open(tmp_path):
     widget = SearchReplay(search)
     search.run(3)
     assert (len(widget.state), len(SearchReplay(search).state)) == (8, 11)
-    with pytest.raises(StoreError, match="another controller"):
-        SearchReplay(search, controller=PPO(small_space(), 99))
+    with pytest.raises(StoreError, match="another space"):
+        SearchReplay(tmp_path / "s", space=CellSpace())
 
 
 def test_graphs_have_no_two_cells(tmp_path):
@@ -281,8 +314,8 @@ def test_graphs_have_no_two_cells(tmp_path):
     search = Search(space, PPO(space, 0, batch_size=4), lambda g: len(g.key) / 50, tmp_path / "s")
     search.run(6)
     widget = SearchReplay(search)
-    assert widget._part.layout.display == "none"
-    assert "data:image/svg+xml" in widget._drawn.value
+    assert widget.part.layout.display == "none"
+    assert "data:image/svg+xml" in widget.drawn.value
     tied = CellSpace(1, ("identity", "conv_1x1"), tied=True)
     search = Search(tied, RandomSearch(tied, 0), identity_share, tmp_path / "tied")
     search.run(2)
@@ -304,17 +337,17 @@ def test_static_is_the_step_on_paper(folder):
 def test_two_replays_do_not_disturb_each_other(folder):
     one, other = SearchReplay(folder), SearchReplay(folder)
     one.step = 30
-    assert other.step == 1 and other._slider.value == 1
+    assert other.step == 1 and other.slider.value == 1
     one.close()
     assert one.step == 30
-    other._next.click()
+    other.next.click()
     assert other.step == 2
 
 
 def test_many_threads_may_move_it(folder):
     widget = SearchReplay(folder)
     threads = [
-        threading.Thread(target=lambda n=n: [widget._go(n), widget._next.click()])
+        threading.Thread(target=lambda n=n: [widget.go(n), widget.next.click()])
         for n in range(1, 30)
     ]
     for thread in threads:
@@ -322,8 +355,8 @@ def test_many_threads_may_move_it(folder):
     for thread in threads:
         thread.join()
     step = widget.step
-    assert {control.value for control in widget._controls} == {step}
-    assert words(widget._sentence).strip().startswith(f"Step {step} of 33")
+    assert {control.value for control in widget.controls} == {step}
+    assert words(widget.sentence).strip().startswith(f"Step {step} of 33")
 
 
 def test_where_no_widget_can_render(folder):

@@ -257,12 +257,15 @@ def test_a_search_in_which_everything_failed(tmp_path):
     def broken(genotype):
         raise ValueError(f"cannot build {genotype.key}")
 
-    Search(SPACE, Reinforce(SPACE, 0, batch_size=8), broken, tmp_path / "run").run(40)
+    search = Search(SPACE, Reinforce(SPACE, 0, batch_size=8), broken, tmp_path / "run")
+    search.run(40)
+    further = search.trials().key.nunique() - 30
+    assert further > 1
     seen = page(tmp_path / "run")
     assert "40 of 40 trials failed" in seen.texts["failures"]
     assert "no best cell" in seen.texts["best"]
     assert len(seen.rows["failures"]) == 1 + 30  # as many causes as trials: the first thirty
-    assert "10 further causes" in re.sub(r"\s+", " ", seen.texts["failures"])
+    assert f"{further} further causes" in re.sub(r"\s+", " ", seen.texts["failures"])
     assert len(seen.rows["trials"]) == 1 + 40
     assert seen.count("img") == 3  # rewards, operations, updates
 

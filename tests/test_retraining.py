@@ -1,4 +1,4 @@
-"""The baseline: intervals that cover, sentences that say what the numbers say, honest data."""
+"""Retraining the best: intervals that cover, sentences that say what the numbers say."""
 
 import re
 
@@ -145,7 +145,7 @@ def test_failed_seeds_are_left_out():
 
 
 class NoTest(dict):
-    """A row whose test accuracy must not be looked at."""
+    """A row whose test accuracy must not be read."""
 
     def __getitem__(self, name):
         assert name != "test"
@@ -156,7 +156,7 @@ class NoTest(dict):
         return super().get(name, default)
 
 
-def test_best_judged_goes_by_validation_alone():
+def test_best_retrained_goes_by_validation_alone():
     space = small_space()
     genotypes = [space.sample(seed) for seed in range(3)]
     measured = [(0, 0.7, 0.9), (0, 0.8, 0.9), (1, 0.9, 0.1), (1, None, None), (2, 0.1, 1.0)]
@@ -175,14 +175,14 @@ def test_best_judged_goes_by_validation_alone():
 QUICK = Recipe(epochs=1, batch_size=24, bn_momentum=0.3)
 
 
-def judging_data():
+def held_out():
     return tiny_data(None).train
 
 
 @pytest.fixture
 def searches(tmp_path, monkeypatch):
     monkeypatch.setenv("NASWORKBENCH_PROGRESS", "0")
-    evaluator = TrainingEvaluator(tiny_data(judging_data), QUICK, cells=1, filters=4)
+    evaluator = TrainingEvaluator(tiny_data(held_out), QUICK, cells=1, filters=4)
     space = small_space()
     found = {}
     for seed, origin in enumerate(("controller", "random")):
@@ -196,7 +196,7 @@ def cheap(genotype, seed):
     return (seed % 1000) / 1000
 
 
-def judged(searches, evaluator, workers=0, **settings):
+def retrained(searches, evaluator, workers=0, **settings):
     store, work = searches["controller"].store, TrainOrRetrain(evaluator, evaluator)
     with ProcessExecutor(work, workers) if workers else InlineExecutor(work) as executor:
         retrain_best(store, searches, executor, progress=False, **settings)
@@ -206,7 +206,7 @@ def judged(searches, evaluator, workers=0, **settings):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_best_of_both_are_trained_with_every_seed(searches, workers):
     searches, evaluator = searches
-    found = judged(searches, evaluator, top=2, seeds=2, workers=workers)
+    found = retrained(searches, evaluator, top=2, seeds=2, workers=workers)
     expected = {
         (origin, trial.key, seed)
         for origin, search in searches.items()
@@ -227,7 +227,7 @@ def test_best_of_both_are_trained_with_every_seed(searches, workers):
 
 def test_what_is_there_is_not_trained_again(searches, monkeypatch):
     searches, evaluator = searches
-    first = judged(searches, evaluator, top=1, seeds=1)
+    first = retrained(searches, evaluator, top=1, seeds=1)
     assert len(first) == 2
     trained = []
     call = TrainingEvaluator.measure
@@ -240,26 +240,26 @@ def test_what_is_there_is_not_trained_again(searches, monkeypatch):
 
     monkeypatch.setattr(TrainingEvaluator, "measure", counted)
     with pytest.raises(KeyboardInterrupt):
-        judged(searches, evaluator, top=2, seeds=2)
+        retrained(searches, evaluator, top=2, seeds=2)
     assert len(searches["controller"].store.retrainings()) == 4
-    found = judged(searches, evaluator, top=2, seeds=2)
+    found = retrained(searches, evaluator, top=2, seeds=2)
     assert len(found) == 8
     assert len(trained) == 1 + 6  # the interrupted one twice, the first two never
     assert all(row in found for row in first)
-    judged(searches, evaluator, top=2, seeds=2)
+    retrained(searches, evaluator, top=2, seeds=2)
     assert len(trained) == 7
 
 
 def test_failures_are_stored(searches):
     searches, evaluator = searches
     late = evaluator.with_recipe(Recipe(epochs=1000, time_limit=1e-6))
-    found = judged(searches, late, top=1, seeds=1)
+    found = retrained(searches, late, top=1, seeds=1)
     assert {row["status"] for row in found} == {"timeout"}
     assert all(row["test"] is None and row["validation"] is None for row in found)
     assert all("time limit" in row["cause"] for row in found)
     assert verdict(found, "PPO").sentence.startswith("No verdict")
     unbuildable = TrainingEvaluator(evaluator.dataset, QUICK, cells=1, filters=0)
-    found = judged(searches, unbuildable, top=2, seeds=1)
+    found = retrained(searches, unbuildable, top=2, seeds=1)
     failed = [row for row in found if row["status"] == "error"]
     assert len(failed) == 2  # the other two had failed before, and are not tried again
     assert all(row["cause"].startswith("NetworkError") for row in failed)

@@ -26,8 +26,10 @@ from search_helpers import (
 )
 
 from nasworkbench import PPO, CellSpace, Evaluation, RandomSearch, Search
-from nasworkbench.errors import StoreError
+from nasworkbench.errors import SettingsError, StoreError
+from nasworkbench.executors import ProcessExecutor
 from nasworkbench.search import Store, loop
+from nasworkbench.training.evaluator import Task
 
 MEASURED = [
     "number", "tokens", "key", "seed", "status", "reward", "told_reward", "completion_order",
@@ -321,6 +323,13 @@ def test_two_objects_of_one_folder(tmp_path):
 
 
 # --- workers ------------------------------------------------------------------------------------
+
+
+def test_a_stopped_executor_is_refused(tmp_path):
+    with ProcessExecutor(Task(identity_share), 1) as executor:
+        pass
+    with pytest.raises(SettingsError, match="has been stopped; make a new one"):
+        new(tmp_path / "run").run(1, executor)
 
 
 def test_processes_with_all_kinds_of_failure(tmp_path):

@@ -17,10 +17,10 @@ from nasworkbench.errors import SettingsError, SpaceError, WorkbenchError
 from nasworkbench.genotype import Cell, Genotype
 from nasworkbench.nas_bench_graph import GraphArchitecture
 from nasworkbench.spaces.base import Decision, Space
-from nasworkbench.widgets import stepper as module
-from nasworkbench.widgets.look import VIEW
+from nasworkbench.widgets.common import VIEW, parts
 from nasworkbench.widgets.stepper import ControllerStepper
-from nasworkbench.widgets.stepping import Stepping
+from nasworkbench.widgets.stepper import widget as module
+from nasworkbench.widgets.stepper.state import StepperState
 
 FEW = ("identity", "sep_conv_3x3", "max_pool_3x3")
 SMALL = CellSpace(blocks=2, operations=FEW)
@@ -51,9 +51,9 @@ def as_text(state):
 @SPACES
 def test_the_numbers_are_those_of_the_policy(space):
     controller = taught(space)
-    state = Stepping(controller, seed=1)
+    state = StepperState(controller, seed=1)
     with torch.no_grad():
-        log_probs, entropies = controller.policy.double().evaluate(torch.tensor([state.string]))
+        log_probs, entropies = controller.policy.double().evaluate(torch.tensor([state.sequence]))
     for step in range(len(space.decisions)):
         state.go(step)
         numbers = state.numbers
@@ -75,7 +75,7 @@ def test_the_controller_is_never_changed(space):
     controller = taught(space)
     before, text = copy.deepcopy(controller), as_text(controller.state_dict())
     threads = torch.get_num_threads()
-    state = Stepping(controller)
+    state = StepperState(controller)
     for _ in range(3):
         state.forward()
         state.resample()
@@ -90,8 +90,8 @@ def test_the_controller_is_never_changed(space):
 
 
 def test_forward_back_and_the_ends():
-    state = Stepping(taught())
-    string = state.string
+    state = StepperState(taught())
+    string = state.sequence
     assert (state.step, state.tokens, state.genotype) == (0, string[:1], None)
     with pytest.raises(SpaceError, match="this is the first decision"):
         state.back()
@@ -110,34 +110,38 @@ def test_forward_back_and_the_ends():
     for wrong in (-1, 20, 1.0, True, "3", None):
         with pytest.raises(SpaceError, match=r"there is no decision .*numbered 0 to 19"):
             state.go(wrong)
-    assert (state.step, state.string) == (19, string)
+    assert (state.step, state.sequence) == (19, string)
 
 
 def test_resample_keeps_what_was_decided_before():
-    state = Stepping(taught(CellSpace()))
-    first, before = state.string, state.log_distribution
+    state = StepperState(taught(CellSpace()))
+    first, before = state.sequence, state.log_distribution
     state.go(20)
     state.resample()
-    assert state.string[:20] == first[:20]
-    assert state.string[20:] != first[20:]
+    assert state.sequence[:20] == first[:20]
+    assert state.sequence[20:] != first[20:]
     assert state.step == 20
     # what a decision sees is what was decided before it
     numpy.testing.assert_allclose(state.log_distribution[:21], before[:21])
-    CellSpace().check(state.string)
+    CellSpace().check(state.sequence)
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_does_not():
     controller = taught(CellSpace())
-    one, two, three = Stepping(controller, 5), Stepping(controller, 5), Stepping(controller, 6)
-    assert one.string == two.string != three.string
+    one, two, three = (
+        StepperState(controller, 5),
+        StepperState(controller, 5),
+        StepperState(controller, 6),
+    )
+    assert one.sequence == two.sequence != three.sequence
     one.resample()
-    assert one.string != two.string  # each has a generator of its own
+    assert one.sequence != two.sequence  # each has a generator of its own
     two.resample()
-    assert one.string == two.string
+    assert one.sequence == two.sequence
 
 
 def test_tokens_are_drawn_as_often_as_the_policy_says():
-    state = Stepping(taught(SMALL, 12))
+    state = StepperState(taught(SMALL, 12))
     state.go(17)
     expected = numpy.exp(state.log_distribution[17][:3])
     draws = 600
@@ -150,11 +154,11 @@ def test_tokens_are_drawn_as_often_as_the_policy_says():
 
 
 def test_force_decides_by_token_or_by_name():
-    state = Stepping(taught())
-    first = state.string
+    state = StepperState(taught())
+    first = state.sequence
     state.go(2)
     state.force("max_pool_3x3")
-    assert (state.step, state.token, state.string[:2]) == (2, 2, first[:2])
+    assert (state.step, state.token, state.sequence[:2]) == (2, 2, first[:2])
     state.force(0)
     assert state.token == 0
     state.go(6)  # right input of block 1
@@ -167,41 +171,41 @@ def test_force_decides_by_token_or_by_name():
 
 @pytest.mark.parametrize("wrong", ["conv_9x9", "block 0", 3, -1, True, 1.0, None, ["add"], "2"])
 def test_force_refuses_what_is_no_choice(wrong):
-    state = Stepping(taught())
+    state = StepperState(taught())
     state.go(2)
-    string = state.string
+    string = state.sequence
     with pytest.raises(
-        SpaceError, match=r"left operation: .* no choice .*identity, .*tokens 0 to 2"
+        SpaceError, match=r"left operation: .* not one of its choices.*identity, .*tokens 0 to 2"
     ):
         state.force(wrong)
-    assert state.string == string
+    assert state.sequence == string
 
 
 def test_a_forced_choice_counts_in_what_follows():
     """The distributions after it are those given the forced token, before it they stay."""
     controller = taught(SMALL, 8)
-    state = Stepping(controller)
+    state = StepperState(controller)
     state.go(4)
     before = state.log_distribution
     state.force(1 - state.token)
     assert (state.log_distribution[:5] == before[:5]).all()
     with torch.no_grad():
-        expected = controller.policy.log_distribution(torch.tensor([state.string]))[0]
+        expected = controller.policy.log_distribution(torch.tensor([state.sequence]))[0]
     numpy.testing.assert_allclose(state.log_distribution, expected.double().numpy(), atol=1e-6)
     assert not numpy.allclose(state.log_distribution[5], before[5], atol=1e-7)
 
 
 def test_refresh_reads_what_the_controller_has_learned():
     controller = taught(SMALL, 1)
-    state = Stepping(controller)
-    string, before = state.string, state.log_distribution
+    state = StepperState(controller)
+    string, before = state.sequence, state.log_distribution
     teach(controller, 5)
     assert state.learned_since == 5
     state.resample()  # still from the policy that was read
     assert (state.log_distribution[0] == before[0]).all()
-    string = state.string
+    string = state.sequence
     state.refresh()
-    assert (state.string, state.learned_since, state.updates) == (string, 0, 6)
+    assert (state.sequence, state.learned_since, state.updates) == (string, 0, 6)
     with torch.no_grad():
         expected = controller.policy.log_distribution(torch.tensor([string]))[0]
     numpy.testing.assert_allclose(state.log_distribution, expected.double().numpy(), atol=1e-6)
@@ -210,9 +214,9 @@ def test_refresh_reads_what_the_controller_has_learned():
 
 def test_temperature_flattens_and_sharpens_the_same_string():
     controller = taught(SMALL, 8)
-    state = Stepping(controller)
+    state = StepperState(controller)
     state.go(19)
-    string, at_one = state.string, state.numbers.mean_entropy
+    string, at_one = state.sequence, state.numbers.mean_entropy
     state.heat(10)
     assert state.numbers.mean_entropy > at_one
     state.heat(0.01)
@@ -225,13 +229,13 @@ def test_temperature_flattens_and_sharpens_the_same_string():
         with pytest.raises(SettingsError, match=r"temperature must be .*0\.01 to 10"):
             state.heat(wrong)
     state.heat(1)
-    assert state.string == string
+    assert state.sequence == string
     assert state.numbers.mean_entropy == at_one
 
 
 def test_a_policy_that_is_broken_is_refused_and_the_old_one_stays():
     controller = taught()
-    state = Stepping(controller)
+    state = StepperState(controller)
     before = state.log_distribution
     with torch.no_grad():
         controller.policy.head_bias[3] = math.nan
@@ -240,11 +244,11 @@ def test_a_policy_that_is_broken_is_refused_and_the_old_one_stays():
     assert state.log_distribution is before
     state.resample()
     with pytest.raises(WorkbenchError, match="weights are not finite"):
-        Stepping(controller)
+        StepperState(controller)
 
 
 @pytest.mark.parametrize("kind", [RandomSearch, RegularizedEvolution])
-@pytest.mark.parametrize("face", [Stepping, ControllerStepper])
+@pytest.mark.parametrize("face", [StepperState, ControllerStepper])
 def test_a_controller_without_a_policy_is_refused(kind, face):
     with pytest.raises(
         WorkbenchError, match=rf"{kind.__name__} has no policy .*PPO or a Reinforce"
@@ -257,16 +261,16 @@ def test_what_is_no_controller_is_refused():
         controller = Reinforce(SMALL)
 
     with pytest.raises(WorkbenchError, match=r"got .*Search.*pass its \.controller"):
-        Stepping(Search())
+        StepperState(Search())
     with pytest.raises(WorkbenchError, match=r"takes a controller, .*; got <class"):
-        Stepping(PPO)
+        StepperState(PPO)
     for seed in (-1, 0.5, "a", True):
         with pytest.raises(SettingsError, match="seed must be a whole number"):
-            Stepping(Reinforce(SMALL), seed)
+            StepperState(Reinforce(SMALL), seed)
 
 
 def test_reinforce_steps_too():
-    state = Stepping(Reinforce(SMALL))
+    state = StepperState(Reinforce(SMALL))
     state.go(19)
     assert isinstance(state.genotype, Genotype)
 
@@ -281,7 +285,7 @@ def set_to(state, tokens):
 
 
 def test_blocks_are_drawn_as_they_become_complete():
-    state = Stepping(taught())
+    state = StepperState(taught())
     for step in range(20):
         state.go(step)
         complete = (step + 1) // 5
@@ -289,7 +293,7 @@ def test_blocks_are_drawn_as_they_become_complete():
         cells = [cell for _, cell in found]
         expected = [n for n in (min(complete, 2), complete - 2) if n > 0]
         assert [len(cell.blocks) for cell in cells] == expected
-        whole = SMALL.decode(state.string)
+        whole = SMALL.decode(state.sequence)
         for cell, role in zip(cells, (whole.normal, whole.reduction), strict=False):
             assert cell == Cell(role.blocks[: len(cell.blocks)])  # concat: the loose ends
     assert [caption for caption, _ in found] == [
@@ -300,7 +304,7 @@ def test_blocks_are_drawn_as_they_become_complete():
 
 
 def test_one_cell_serves_as_both_in_a_tied_space():
-    state = Stepping(taught(TIED))
+    state = StepperState(taught(TIED))
     state.go(4)
     ((caption, cell),) = state.pictures()
     assert caption == "the cell, both normal and reduction: 1 of 2 blocks"
@@ -311,7 +315,7 @@ def test_one_cell_serves_as_both_in_a_tied_space():
 
 
 def test_a_block_in_progress_in_words():
-    state = Stepping(taught())
+    state = StepperState(taught())
     set_to(state, [0, 1, 1, 2, 0, 1, 2, 0, 1, 1])
     told = []
     for step in range(10):
@@ -332,7 +336,7 @@ def test_a_block_in_progress_in_words():
 
 
 def test_a_graph_is_told_in_words_and_drawn_at_the_end():
-    state = Stepping(taught(GRAPH))
+    state = StepperState(taught(GRAPH))
     set_to(state, [3, "gcn", "gat", "skip", "fc"])  # the wiring 0012
     assert isinstance(state.genotype, GraphArchitecture)
     assert state.pictures() == [("the architecture", state.genotype)]
@@ -390,12 +394,7 @@ def widget():
 
 
 def press(widget, name):
-    (found,) = (
-        part
-        for part in widget._parts
-        if isinstance(part, ipywidgets.Button) and part.description == name
-    )
-    found.click()
+    widget.buttons[name].click()
 
 
 def status(widget):
@@ -403,7 +402,7 @@ def status(widget):
 
 
 def test_buttons_step_and_refuse_at_the_ends(widget):
-    string = widget.state.string
+    string = widget.state.sequence
     assert (widget.step, widget.tokens, widget.genotype) == (0, string[:1], None)
     press(widget, "Back")
     assert "this is the first decision" in status(widget)
@@ -419,7 +418,7 @@ def test_buttons_step_and_refuse_at_the_ends(widget):
     assert "this is the last decision" in status(widget)
     press(widget, "To start")
     assert widget.step == 0
-    assert widget.state.string == string
+    assert widget.state.sequence == string
 
 
 def test_the_face_shows_the_decision(widget):
@@ -449,15 +448,15 @@ def test_the_slider_and_the_dropdown_as_a_browser_sets_them(widget):
     assert widget.step == 12
     assert [label for label, _ in widget._dropdown.options] == list(FEW)
     assert widget._dropdown.value == widget.state.token
-    before = widget.state.string
+    before = widget.state.sequence
     other = (widget.state.token + 1) % 3
     widget._dropdown.set_state({"index": other})
-    assert widget.state.string == before  # a choice alone changes nothing
+    assert widget.state.sequence == before  # a choice alone changes nothing
     press(widget, "Force")
     assert widget.state.token == other
-    assert widget.state.string[:12] == before[:12]
+    assert widget.state.sequence[:12] == before[:12]
     assert "decided by hand" in status(widget)
-    with pytest.raises(SpaceError, match="no choice of it"):
+    with pytest.raises(SpaceError, match="not one of its choices"):
         widget.force("conv_9x9")
     widget.go(0)
     assert [label for label, _ in widget._dropdown.options] == ["h[i-1]", "h[i]"]
@@ -465,18 +464,18 @@ def test_the_slider_and_the_dropdown_as_a_browser_sets_them(widget):
 
 def test_resample_and_refresh(widget):
     widget.go(10)
-    string = widget.state.string
+    string = widget.state.sequence
     for _ in range(5):
         press(widget, "Resample")
-    assert widget.state.string[:10] == string[:10]
-    assert widget.state.string != string
+    assert widget.state.sequence[:10] == string[:10]
+    assert widget.state.sequence != string
     assert "decisions 10 to 19 are drawn anew" in status(widget)
     teach(widget.state.controller, 2)
     widget.back()
     assert "It has learned since (2 more)" in widget._numbers.value
-    string = widget.state.string
+    string = widget.state.sequence
     press(widget, "Refresh")
-    assert widget.state.string == string
+    assert widget.state.sequence == string
     assert "Read after 5 updates" in widget._numbers.value
     assert "learned since" not in widget._numbers.value
     with torch.no_grad():
@@ -516,8 +515,8 @@ def test_the_map_is_drawn_on_demand_and_only_when_it_changes(widget, monkeypatch
 
 def test_a_cell_is_drawn_once(widget, monkeypatch):
     drawn = []
-    real = module.draw
-    monkeypatch.setattr(module, "draw", lambda thing: drawn.append(thing) or real(thing))
+    real = module.drawn
+    monkeypatch.setattr(module, "drawn", lambda thing: drawn.append(thing) or real(thing))
     for _ in range(2):
         for step in range(20):
             widget.go(step)
@@ -554,7 +553,7 @@ def test_two_steppers_of_one_controller_do_not_disturb_each_other():
     one.resample()
     one.heat(0.1)
     assert (two.step, two.state.temperature) == (0, 1)
-    assert two.state.string == ControllerStepper(controller, 1).state.string
+    assert two.state.sequence == ControllerStepper(controller, 1).state.sequence
     one.close()
     two.forward()
     assert two.step == 1
@@ -562,10 +561,10 @@ def test_two_steppers_of_one_controller_do_not_disturb_each_other():
 
 def test_close_leaves_nothing_behind():
     widget = ControllerStepper(taught())
-    parts = [widget, *widget._parts]
-    assert all(part.comm is not None for part in parts)
+    all_parts = [widget, *parts(widget)]
+    assert all(part.comm is not None for part in all_parts)
     widget.close()
-    assert all(part.comm is None for part in parts)
+    assert all(part.comm is None for part in all_parts)
     widget.close()  # twice does no harm
     state = widget.state
     state.forward()  # and the state lives on
@@ -589,12 +588,12 @@ def test_callbacks_in_many_threads_keep_the_state_whole(widget):
     for thread in threads:
         thread.join()
     assert problems == []
-    SMALL.check(widget.state.string)
+    SMALL.check(widget.state.sequence)
     assert f"Decision {widget.step}," in widget._title.value
 
 
 def test_every_control_has_a_name(widget):
-    for part in widget._parts:
+    for part in parts(widget):
         if isinstance(part, ipywidgets.Button | ipywidgets.ToggleButton):
             assert part.description
             assert part.tooltip

@@ -23,8 +23,8 @@ from nasworkbench.tables.building import FILE
 from nasworkbench.tables.reliability import intraclass_correlation, reliability
 from nasworkbench.training import evaluate
 
-CLASSES = TINY.space.unique
-N = len(CLASSES)  # 10
+UNIQUE = TINY.space.unique
+N = len(UNIQUE)  # 10
 SCRIPT = Path(__file__).parent / "table_build_script.py"
 
 
@@ -46,7 +46,7 @@ def lines(folder):
     return [json.loads(line)["name"] for line in whole.splitlines()[1:]]
 
 
-NAMES = {f"{key} {seed}" for key in CLASSES.keys for seed in range(TINY.seeds)}
+NAMES = {f"{key} {seed}" for key in UNIQUE.keys for seed in range(TINY.seeds)}
 
 
 def assert_same_but_for_seconds(a, b):
@@ -125,9 +125,9 @@ def test_rows_are_what_training_gives(whole, data):
 
 
 def test_what_the_table_says_of_itself(whole):
-    assert whole.keys == CLASSES.keys
-    assert whole.tokens.tolist() == [list(tokens) for tokens in CLASSES.tokens]
-    assert whole.columns["token_sequences"].tolist() == list(CLASSES.token_sequences)
+    assert whole.keys == UNIQUE.keys
+    assert whole.tokens.tolist() == [list(tokens) for tokens in UNIQUE.tokens]
+    assert whole.columns["token_sequences"].tolist() == list(UNIQUE.token_sequences)
     assert whole.columns["seconds"].shape == (N, 2)
     assert (whole.columns["seconds"] > 0).all()
     info = whole.info
@@ -143,7 +143,7 @@ def test_hours_and_provenance(tmp_path):
     found = built(tmp_path, Child(), provenance={"torch": "2"})
     assert found.info["provenance"] == {"torch": "2"}
     assert found.info["hours"] == round(2 * N * 2.0 / 3600, 2)
-    longer = Child({(key, 0): {"seconds": 3600.0} for key in CLASSES.keys})
+    longer = Child({(key, 0): {"seconds": 3600.0} for key in UNIQUE.keys})
     assert built(tmp_path / "long", longer).info["hours"] == pytest.approx(
         N + N * 2 / 3600, abs=0.01
     )
@@ -175,7 +175,7 @@ def test_order_is_shuffled_and_seed_by_seed(tmp_path):
     keys = [call.split()[0] for call in child.calls]
     assert keys[:N] == keys[N:]  # the whole of seed 0, then the whole of seed 1
     assert [call[-1] for call in child.calls] == ["0"] * N + ["1"] * N
-    assert keys[:N] != list(CLASSES.keys)
+    assert keys[:N] != list(UNIQUE.keys)
     again = Child()
     built(tmp_path / "again", again)
     assert again.calls == child.calls
@@ -191,7 +191,7 @@ def test_fewer_cells_are_the_first_of_the_order(tmp_path):
         assert len(part) == count
         assert part.complete == (count == N)
         assert part.info["architectures"] == N
-        assert list(part.keys) == [k for k in CLASSES.keys if f"{k} 0" in child.calls]
+        assert list(part.keys) == [k for k in UNIQUE.keys if f"{k} 0" in child.calls]
         assert all(
             part.validation[row].tolist() == found.validation[found.row(key)].tolist()
             for row, key in enumerate(part.keys)
@@ -222,7 +222,7 @@ def test_more_seeds_later(tmp_path):
 def test_what_is_left_is_said_before_it_starts(tmp_path):
     """How long it takes is known from the trainings of before, and shared among the workers."""
     lines, child = [], Child()
-    child.told = {(key, seed): {"seconds": 60.0} for key in CLASSES.keys for seed in range(6)}
+    child.told = {(key, seed): {"seconds": 60.0} for key in UNIQUE.keys for seed in range(6)}
     built(tmp_path, child, cells=1, say=lines.append)
     built(tmp_path, child, cells=1, say=lines.append)  # nothing is left: no line
     more = dataclasses.replace(TINY, seeds=3)
@@ -241,7 +241,7 @@ def test_number_of_cells(tmp_path, cells):
 
 # --- what fails ---------------------------------------------------------------------------------
 
-BAD, WORSE = CLASSES.keys[2], CLASSES.keys[5]
+BAD, WORSE = UNIQUE.keys[2], UNIQUE.keys[5]
 DIVERGED = {"status": "diverged", "cause": "the loss was nan", "validation": None}
 
 
@@ -252,7 +252,7 @@ def test_failed_cells_are_left_out_and_listed(tmp_path):
     assert len(found) == N - 2
     assert found.info["failed"] == [BAD, WORSE]
     assert not found.complete
-    assert found.keys == tuple(key for key in CLASSES.keys if key not in (BAD, WORSE))
+    assert found.keys == tuple(key for key in UNIQUE.keys if key not in (BAD, WORSE))
     assert found.info["hours"] == round((N - 2) * 4 / 3600, 2)
     results = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()[1:]]
     results = {record["name"]: record["result"] for record in results}
@@ -271,12 +271,12 @@ def test_only_what_the_cell_itself_did_is_final(tmp_path):
     assert found.info["failed"] == [BAD]
     assert (
         found.validation[found.row(WORSE)].tolist()
-        == built(tmp_path / "b", Child()).validation[CLASSES.keys.index(WORSE)].tolist()
+        == built(tmp_path / "b", Child()).validation[UNIQUE.keys.index(WORSE)].tolist()
     )
 
 
 def test_nothing_could_be_trained(tmp_path):
-    child = Child({(key, 1): ValueError("cannot") for key in CLASSES.keys})
+    child = Child({(key, 1): ValueError("cannot") for key in UNIQUE.keys})
     with pytest.raises(TableError, match="not one cell of the table 'tiny' could be trained"):
         built(tmp_path, child)
     assert len(built(tmp_path, Child())) == N
@@ -380,7 +380,7 @@ def test_crashed_worker_then_complete(tmp_path, whole, data):
     with ProcessExecutor(Dies(TINY.evaluator(), BAD), workers=1) as executor:
         found = build(TINY, tmp_path, executor=executor)
     assert found.info["failed"] == [BAD]
-    rows = [row for row in range(N) if CLASSES.keys[row] != BAD]
+    rows = [row for row in range(N) if UNIQUE.keys[row] != BAD]
     assert numpy.array_equal(found.validation, whole.validation[rows])  # in processes as inline
     assert numpy.array_equal(found.test, whole.test[rows])
     record = next(

@@ -1,4 +1,4 @@
-"""The report of a search on a table: test accuracies are revealed there, and nowhere else."""
+"""The report of a search on a table: test accuracies are shown there, and nowhere else."""
 
 import dataclasses
 import re
@@ -55,7 +55,7 @@ def reopened(folder):
     return Search.resume(folder, TableEvaluator(TABLE))
 
 
-# --- what is revealed ---------------------------------------------------------------------------
+# --- what is shown ---------------------------------------------------------------------------
 
 
 def frame(rows, rewards=None, statuses=None, cached=None) -> pandas.DataFrame:
@@ -72,7 +72,7 @@ def frame(rows, rewards=None, statuses=None, cached=None) -> pandas.DataFrame:
     )
 
 
-def test_revealed_numbers_are_those_of_the_table():
+def test_the_numbers_are_those_of_the_table():
     found = table_result(TABLE, frame([3, 400, 3, 0], cached=[False, False, True, False]))
     assert (found.architectures, found.seen, found.repeated, found.missing) == (441, 3, 1, 0)
     assert found.share == 3 / 441
@@ -120,7 +120,7 @@ def test_failures_are_no_best_and_strangers_are_counted():
 # --- the page -----------------------------------------------------------------------------------
 
 
-def test_the_report_reveals_test(folder, library):
+def test_the_report_shows_test(folder, library):
     library(TABLE)
     page = shown(report.write(folder))
     sections = [a["id"] for tag, a in page.elements if tag == "section"]

@@ -116,7 +116,8 @@ class LSTMPolicy(nn.Module):
         """Draw ``count`` token sequences; returns what :meth:`draw` returns."""
         steps, _, widest = self.mask.shape
         dtype = self.head_weight.dtype
-        return self.draw(torch.rand(count, steps, widest, generator=generator, dtype=dtype))
+        uniform = torch.rand(steps, count, widest, generator=generator, dtype=dtype)
+        return self.draw(uniform.transpose(0, 1))
 
     def draw(self, uniform: Tensor, heat: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
         """Draw one token sequence from each (T, C) of random numbers, and from nothing else.

@@ -106,12 +106,10 @@ class _Worker:
         self.start()
 
     def start(self) -> None:
-        function = packed(
-            self.function
-        )  # each time anew: a packed tensor can be unpacked only once
+        function = packed(self.function)  # anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, self.index, self.threads, _gpu(self.index))
+        arguments = (theirs, self.index, self.threads, worker_gpu(self.index))
         self.process = context.Process(target=_work, args=arguments, name=f"worker-{self.index}")
         self.process.start()
         theirs.close()
@@ -187,7 +185,7 @@ def packed(function: Callable[..., Any]) -> bytes:
     return data
 
 
-def _gpu(index: int) -> str | None:
+def worker_gpu(index: int) -> str | None:
     """The GPU of a worker, of those that this process may use; None if there is no choice."""
     count = torch.cuda.device_count()
     if count < 2:

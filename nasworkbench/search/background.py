@@ -1,4 +1,4 @@
-"""A search in a thread: how it is paused, stopped and waited for."""
+"""Work in a thread: how it is paused, stopped and waited for."""
 
 from __future__ import annotations
 
@@ -10,64 +10,45 @@ from ..errors import SettingsError
 
 
 class Background:
-    """The thread of one search, and the two events that its loop listens to.
+    """The thread of a search, and the two events that its loop listens to.
 
     A search that runs in the foreground has them too: another thread may pause or stop it.
-
-    Attributes:
-        unpaused, stopping: events; a loop waits for the first and ends at the second.
-        failure: what ended the last thread, whether or not :meth:`result` has raised it.
     """
 
     def __init__(self) -> None:
-        self.unpaused, self.stopping = threading.Event(), threading.Event()
+        self.unpaused, self.stop_event = threading.Event(), threading.Event()
         self.unpaused.set()
         self.thread: threading.Thread | None = None
+        #: what ended the last thread, whether or not :meth:`result` has raised it
         self.failure: BaseException | None = None
         self._raised = False
 
     @property
     def running(self) -> bool:
-        """Whether the thread is at work (or paused)."""
+        """Whether a thread is at work (or paused)."""
         return self.thread is not None and self.thread.is_alive()
 
-    def reset(self) -> None:
-        """Before another run.
+    @property
+    def paused(self) -> bool:
+        """Whether :meth:`pause` was called and not taken back."""
+        return not self.unpaused.is_set()
 
-        Raises:
-            SettingsError: the thread is still at work.
-        """
-        if self.running:
-            raise SettingsError("this search is running already; stop() it or wait for result()")
-        self.failure, self._raised = None, False
-        self.stopping.clear()
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called since the last start."""
+        return self.stop_event.is_set()
+
+    def pause(self) -> None:
+        """Start no further trial until :meth:`unpause`; running ones go on."""
+        self.unpaused.clear()
+
+    def unpause(self) -> None:
         self.unpaused.set()
-
-    def start(self, work: Callable[[], None]) -> None:
-        """Run ``work`` in a daemon thread. A program that ends stops it."""
-
-        def body() -> None:
-            try:
-                work()
-            except BaseException as error:
-                self.failure = error  # result() raises it where it can be seen
-            finally:
-                atexit.unregister(self._end)
-
-        atexit.register(self._end)  # else Python would wait, at its end, for the workers
-        self.thread = threading.Thread(target=body, name="search", daemon=True)
-        self.thread.start()
 
     def stop(self) -> None:
-        """End soon; a paused loop wakes up for it."""
-        self.stopping.set()
+        """End soon: an inline child after its batch, workers at once. Their trials run again."""
+        self.stop_event.set()
         self.unpaused.set()
-
-    def _end(self) -> None:
-        """Stop because the program ends; a child that does not listen is left behind."""
-        self.stop()
-        if self.thread is not None:
-            self.thread.join(5)
 
     def result(self, timeout: float | None = None) -> None:
         """Wait for the thread and raise what it raised, once.
@@ -82,3 +63,36 @@ class Background:
         if self.failure is not None and not self._raised:
             self._raised = True
             raise self.failure
+
+    def _reset(self) -> None:
+        """Before another run.
+
+        Raises:
+            SettingsError: the thread is still at work.
+        """
+        if self.running:
+            raise SettingsError("this search is running already; stop() it or wait for result()")
+        self.failure, self._raised = None, False
+        self.stop_event.clear()
+        self.unpaused.set()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        """Run ``work`` in a daemon thread. A program that ends stops it."""
+
+        def body() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self.failure = error  # result() raises it where it can be seen
+            finally:
+                atexit.unregister(self._end)
+
+        atexit.register(self._end)  # else Python would wait, at its end, for the workers
+        self.thread = threading.Thread(target=body, name="search", daemon=True)
+        self.thread.start()
+
+    def _end(self) -> None:
+        """Stop because the program ends; a child that does not listen is left behind."""
+        self.stop()
+        if self.thread is not None:
+            self.thread.join(5)

@@ -13,13 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy
+from tqdm import tqdm
 
 from ..controllers import Controller, Outcome
-from ..errors import StoreError
+from ..errors import SettingsError, StoreError
 from ..executors import Executor, Finished
+from ..progress import bar
 from ..training import Evaluation
 from .background import Background
-from .progress import Progress
 from .store import Store
 from .trial import Trial
 
@@ -44,7 +45,7 @@ class Loop:
         store, controller: of the search; the controller is set to what the store says.
         seed: the children's seeds follow from it and from the trial's number.
         failure_reward: what the controller is told of a child that failed; None: nothing.
-        control: its events pause and stop the loop.
+        control: pauses and stops the loop.
 
     Raises:
         StoreError: the store holds trials and no state of the controller: it is a recording.
@@ -66,7 +67,9 @@ class Loop:
         self.running: dict[Future[Finished], tuple[Trial, float]] = {}  # and since when
         self.held: list[Trial] = []  # the same architecture is being evaluated now
         self.executor: Executor | None = None
-        self.bar: Progress | None = None
+        best = store.best(1)
+        self.best = best[0].reward if best else None
+        self.failed = store.failed_count
 
     def _recover(self) -> None:
         """Load the stored state and tell the controller what has ended since.
@@ -95,31 +98,49 @@ class Loop:
         busy = [None if future is None else self.running.get(future) for future in workers]
         return [w and Activity(w[0].number, w[0].key, w[1]) for w in busy]
 
-    def run(self, executor: Executor, goal: int, bar: Progress) -> None:
-        """Until ``goal`` trials have ended, or the search is stopped."""
-        self.executor, self.bar = executor, bar
-        try:
-            while self.done < goal and not self.control.stopping.is_set():
-                if self.control.unpaused.is_set():
-                    self._fill(executor, goal)
-                elif not self.running:
-                    self.control.unpaused.wait()
-                for future in executor.wait(0.1):
-                    self._finish(future)
-        finally:
-            if self.running:
-                executor.stop()  # what still runs is lost, and must not be met again
-            for trial, _ in self.running.values():
-                trial.status, trial.cause = "stopped", "the search was stopped; it will run again"
-                self.store.ended(trial)
+    def run(self, executor: Executor, goal: int, title: str, progress: bool | None) -> None:
+        """Until ``goal`` trials have ended, or the search is stopped.
+
+        A bar of this title shows the best reward and the failures, if ``progress`` says so (see
+        :func:`nasworkbench.progress.is_shown`).
+        """
+        if not executor.workers:  # nothing would ever run
+            raise SettingsError("this executor has been stopped; make a new one")
+        self.executor = executor
+        with bar(title, goal, self.done, progress, unit=" trials") as shown:
+            try:
+                while self.done < goal and not self.control.stopping:
+                    if not self.control.paused:
+                        self._fill(executor, goal)
+                    elif not self.running:
+                        self.control.unpaused.wait()
+                    for future in executor.wait(0.1):
+                        self._finish(future)
+                    self._show(shown)
+            finally:
+                if self.running:
+                    executor.stop()  # what still runs is lost, and must not be met again
+                for trial, _ in self.running.values():
+                    trial.status = "stopped"
+                    trial.cause = "the search was stopped; it will run again"
+                    self.store.ended(trial)
+
+    def _show(self, shown: tqdm) -> None:
+        """The bar after some more trials have ended."""
+        if self.done > shown.n:
+            words = {} if self.best is None else {"best": f"{self.best:.4f}"}
+            shown.set_postfix(
+                words | ({"failed": self.failed} if self.failed else {}), refresh=False
+            )
+            shown.update(self.done - shown.n)
 
     def _fill(self, executor: Executor, goal: int) -> None:
         """Give every free worker a trial, those left over from an earlier run first."""
         while (
             executor.free
             and self.done + len(self.running) + len(self.held) < goal
-            and self.control.unpaused.is_set()
-            and not self.control.stopping.is_set()
+            and not self.control.paused
+            and not self.control.stopping
         ):
             fresh = not self.queue
             trial = self._ask() if fresh else self.queue.popleft()
@@ -156,7 +177,7 @@ class Loop:
         trial.seconds, trial.worker = finished.seconds, finished.worker
         if finished.status == "ok":
             evaluation: Evaluation = finished.value
-            if evaluation.status == "stopped" and self.control.stopping.is_set():
+            if evaluation.status == "stopped" and self.control.stopping:
                 return  # it stays among the running ones and is stored as stopped
             trial.status, trial.cause = evaluation.status, evaluation.cause
             trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
@@ -175,8 +196,10 @@ class Loop:
         trial.updates_at_tell = self.controller.updates
         self.store.ended(trial)
         self.tell(trial)
-        if self.bar is not None:
-            self.bar.show(trial)
+        if trial.status != "ok":
+            self.failed += 1
+        elif self.best is None or (trial.reward or 0.0) > self.best:
+            self.best = trial.reward
 
     def tell(self, trial: Trial) -> None:
         """Tell the controller of a stored trial; its new state is stored with its update."""

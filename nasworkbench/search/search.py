@@ -32,7 +32,6 @@ from ..training.evaluator import Task
 from .background import Background
 from .history import trials_frame
 from .loop import Activity, Loop
-from .progress import Progress
 from .rebuilding import (
     ROLES,
     build_controller,
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 EXECUTORS = ("inline", "processes")
 
 
-class Search:
+class Search(Background):
     """A controller looks for good genotypes in a space; all it measures lies in one folder.
 
     Args:
@@ -108,13 +107,13 @@ class Search:
         self.store.save_state(controller.state_dict(), 0)
 
     def _attach(self, directory: str | Path, space: Space, controller: Any, evaluator: Any) -> None:
+        super().__init__()
         self.directory = Path(directory)
         self.space, self.controller, self.evaluator = space, controller, evaluator
         self.store = Store(directory, space)
         self.seed = self.store.meta("seed")
         self.failure_reward = self.store.meta("failure_reward")
         self.time_limit = self.store.meta("time_limit")
-        self.background = Background()
         self._loop: Loop | None = None
 
     @classmethod
@@ -191,7 +190,7 @@ class Search:
         if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
-        self.background.reset()
+        self._reset()
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
@@ -203,33 +202,18 @@ class Search:
             raise StoreError(f"another process is running the search in {self.directory}") from None
         try:
             with one_thread():
-                control = self.background
-                loop = Loop(self.store, self.controller, self.seed, self.failure_reward, control)
-            goal = self._goal(trials, loop.done)
+                loop = Loop(self.store, self.controller, self.seed, self.failure_reward, self)
+            if trials is not None:  # kept in the file, so that a resume knows it
+                self.store.set_meta(goal=loop.done + trials)
+            goal = self.store.meta("goal", 0)
             if loop.done >= goal:
                 return
-            with (
-                self._progress(loop.done, goal, progress) as bar,
-                self._make_executor(executor, workers) as runner,
-                one_thread(),
-            ):
+            with self._make_executor(executor, workers) as runner, one_thread():
                 self._loop = loop
-                loop.run(runner, goal, bar)
+                loop.run(runner, goal, type(self.controller).__name__, progress)
         finally:
             self._loop = None
             lock.release()
-
-    def _goal(self, trials: int | None, done: int) -> int:
-        """The number of finished trials to reach; kept in the file, so that a resume knows it."""
-        if trials is None:
-            return self.store.meta("goal", 0)
-        self.store.set_meta(goal=done + trials)
-        return done + trials
-
-    def _progress(self, done: int, goal: int, progress: bool | None) -> Progress:
-        best = next((trial.reward for trial in self.best()), None)
-        title, failed = type(self.controller).__name__, self.store.failed_count
-        return Progress(title, done, goal, best, failed, progress)
 
     def _make_executor(
         self, executor: str | Executor, workers: int
@@ -237,7 +221,7 @@ class Search:
         if isinstance(executor, Executor):
             return nullcontext(executor)  # who made it ends it
         if executor == "inline":
-            return InlineExecutor(Task(self.evaluator, self.background.stopping.is_set))
+            return InlineExecutor(Task(self.evaluator, lambda: self.stopping))
         return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
 
     @property
@@ -258,52 +242,13 @@ class Search:
             SettingsError: the search is running already, or as for :meth:`run`.
         """
         self._prepare(trials, executor, workers)
-        self.background.start(lambda: self._run(trials, executor, workers, progress=False))
-
-    @property
-    def running(self) -> bool:
-        """Whether a thread that :meth:`start` made is at work (or paused)."""
-        return self.background.running
+        self._start(lambda: self._run(trials, executor, workers, progress=False))
 
     @property
     def activity(self) -> list[Activity | None]:
         """What each worker does, None for an idle one; empty if no loop is at work here."""
         loop = self._loop
         return [] if loop is None else loop.activity
-
-    @property
-    def paused(self) -> bool:
-        """Whether :meth:`pause` was called and not taken back."""
-        return not self.background.unpaused.is_set()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether :meth:`stop` was called since the last start."""
-        return self.background.stopping.is_set()
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What ended the thread of the last :meth:`start`, if it failed."""
-        return self.background.failure
-
-    def pause(self) -> None:
-        """Start no further trial until :meth:`unpause`; running ones go on."""
-        self.background.unpaused.clear()
-
-    def unpause(self) -> None:
-        self.background.unpaused.set()
-
-    def stop(self) -> None:
-        """End soon: an inline child after its batch, workers at once. Their trials run again."""
-        self.background.stop()
-
-    def result(self, timeout: float | None = None) -> None:
-        """Wait for the thread and raise what it raised.
-
-        Raises:
-            TimeoutError: it is still running after ``timeout`` seconds.
-        """
-        self.background.result(timeout)
 
     # --- what was found -----------------------------------------------------------------------
 

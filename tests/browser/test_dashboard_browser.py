@@ -27,7 +27,7 @@ print("ipykernel", ipykernel.__version__)
 """
 SHOW = "dashboard"
 STORED = """
-stopped = [trial.number for trial in search.store.trials("status = 'stopped'")]
+stopped = [t.number for t in search.store.unfinished() if t.status == "stopped"]
 print(search.running, stopped, sorted(search.trials().number), sep=";")
 """
 RESUMED = """
@@ -37,6 +37,28 @@ search = Search.resume("{run}")
 dashboard = SearchDashboard(search)
 dashboard
 """
+RISING = """
+import time
+import nasworkbench as nw
+from nasworkbench.widgets.dashboard import SearchDashboard
+count = 0
+def rising(genotype):
+    global count
+    time.sleep(0.02)
+    count += 1
+    return count / 10_000
+space = nw.CellSpace()
+search = nw.Search(space, nw.PPO(space), rising, "rising")
+dashboard = SearchDashboard(search, trials=2_000)
+"""
+#: The highest reward as the line of numbers says it, and as the visible tab does.
+BEST = """(root) => ["trials ·", "PPO: best reward"].map((words) => [...root.querySelectorAll(
+    ".nwb-text")].map((part) => part.innerText).find((text) => text.includes(words))
+    ?.match(/best reward ([0-9.]+[0-9])/)?.[1])"""
+CUT_OFF = """(root) => [...root.querySelectorAll(
+    'button, .widget-label, .lm-TabBar-tabLabel')].filter(
+    (part) => part.offsetParent && part.scrollWidth > part.clientWidth + 1
+    ).map((part) => part.innerText)"""
 RESTART = """async () => {
     const session = window.jupyterapp.shell.currentWidget.sessionContext;
     await session.restartKernel(); await session.session.kernel.info; }"""
@@ -99,7 +121,7 @@ def test_start_pause_resume_stop_with_a_real_training(lab, executor):
     shown.button("Start").click()
     shown.expect("Running in the background")
     shown.wait_for(2)
-    shown.button("Start").click()
+    shown.button("Start").press("Enter")
     shown.expect("this search is running already")
     shown.button("Pause").click()
     shown.expect("Paused. Resume goes on.")
@@ -149,6 +171,71 @@ def test_a_restarted_kernel_goes_on(lab):
     assert stored(notebook) == [False, [], list(range(done + 2))]
 
 
+def test_the_line_and_the_visible_tab_say_the_same(lab):
+    notebook = lab.open(RISING, "dashboard")
+    notebook.run_all()
+    shown = Shown(notebook.cell(1))
+    shown.button("Start").click()
+    shown.wait_for(50)
+    for _ in range(20):
+        end = time.monotonic() + 0.15  # one comes after the other
+        while True:
+            line, tab = shown.root.evaluate(BEST)
+            assert line and tab
+            if line == tab:
+                break
+            assert time.monotonic() < end, f"{line} in the line, {tab} in the tab"
+        time.sleep(0.2)
+    shown.stop()
+
+
+@pytest.mark.parametrize("width", [800, 1200])
+def test_nothing_is_cut_off(lab, width):
+    notebook = lab.open(MAKE.format(run=f"run-{width}", trials=9, executor="inline"), SHOW,
+                        width=width)  # fmt: skip
+    notebook.run_all()
+    shown = Shown(notebook.cell(1))
+    shown.button("Start").wait_for()
+    assert shown.root.evaluate(CUT_OFF) == []
+    area = notebook.cell(1).locator(".jp-OutputArea-output").bounding_box()
+    for name in ("Start", "Pause", "Resume", "Stop"):
+        box = shown.button(name).bounding_box()
+        assert box["x"] + box["width"] <= area["x"] + area["width"]
+
+
+def test_only_what_makes_sense_now_is_offered_and_the_focus_stays(lab):
+    from playwright.sync_api import expect
+
+    notebook, shown = opened(lab, "run-offered", "inline", trials=400)
+    press = notebook.page.keyboard.press
+
+    def offered(*names):
+        for name in ("Start", "Pause", "Resume", "Stop"):
+            button = expect(shown.button(name))
+            button.to_be_enabled() if name in names else button.to_be_disabled()
+
+    offered("Start")
+    shown.button("Start").focus()
+    press("Enter")
+    offered("Pause", "Stop")
+    expect(shown.button("Start")).to_be_focused()
+    press("Enter")  # it says why not
+    shown.expect("this search is running already")
+    press("Tab")
+    press("Space")
+    offered("Resume", "Stop")
+    expect(shown.button("Pause")).to_be_focused()
+    press("Tab")
+    press("Enter")
+    offered("Pause", "Stop")
+    expect(shown.button("Resume")).to_be_focused()
+    press("Tab")
+    press("Enter")
+    shown.expect("Stopped; nothing is lost")
+    offered("Start")
+    expect(shown.button("Stop")).to_be_focused()
+
+
 def test_the_keyboard_alone(lab):
     from playwright.sync_api import expect
 
@@ -173,7 +260,7 @@ def test_the_keyboard_alone(lab):
     expect(root.get_by_role("tab", name="Rewards")).to_be_focused()
     expect(root.get_by_role("img")).to_be_visible()
     for name, words in (
-        ("Controller", "PPO "), ("Operations", "Both cells together"), ("Best cell", "genotype "),
+        ("Controller", "PPO "), ("Operations", "All cells together"), ("Best cell", "genotype "),
         ("Workers", "No worker"), ("Failures", "No trial has failed"),
     ):  # fmt: skip
         page.keyboard.press("ArrowRight")

@@ -19,11 +19,33 @@ import re
 network = nw.CellNetwork(editor.genotype, cells=1, filters=4)
 assert nw.profile(network, 8).parameters == editor.numbers["parameters"]
 source = nw.draw(editor.genotype.normal).source
-drawn = set(re.findall(r"cell_(\\w+) -> cell_(\\w+) \\[color", source))
+edges = re.findall(r"cell_(\\w+) -> cell_(\\w+)(.*)", source)
+drawn = {(tail, head) for tail, head, style in edges if "invis" not in style}
 shown = editor.view["cells"]["normal"]["diagram"]["edges"]
 assert drawn == {(edge["source"], edge["target"]) for edge in shown}, drawn
 print(editor.genotype.normal)
 """
+#: From now on an answer takes a while.
+SLOW = """
+import time
+perform = editor.perform
+def slow(message):
+    time.sleep(1.5)
+    return perform(message)
+editor.perform = slow
+"""
+RESTART = """async () => {
+    const session = window.jupyterapp.shell.currentWidget.sessionContext;
+    await session.restartKernel(); await session.session.kernel.info; }"""
+#: Starts a notebook cell and does not wait for its end.
+BUSY = """() => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.deselectAll(); notebook.activeCellIndex = 1;
+    window.jupyterapp.commands.execute('notebook:run-cell'); }"""
+#: Whether all that an editor's parts refer to lies in this editor.
+REFERENCES = """(root) => ["aria-controls", "aria-activedescendant"].every((name) =>
+    [...root.querySelectorAll(`[${name}]`)].every(
+        (part) => root.contains(document.getElementById(part.getAttribute(name)))))"""
 
 
 def node(root, label):
@@ -144,7 +166,7 @@ def test_pasting_loading_two_views_and_a_form(lab):
     pasted = first.get_by_label("a genotype as text")
     pasted.fill("nonsense")
     first.get_by_role("button", name="Read the text").click()
-    expect(first.get_by_role("status")).to_contain_text("this text is of no form known here")
+    expect(first.get_by_role("status")).to_contain_text("the text is of no form known here")
     expect(pasted).to_have_value("nonsense")
     pasted.fill("0 1 0 1\n0 1 1 1")
     first.get_by_role("button", name="Read the text").click()
@@ -207,3 +229,74 @@ def test_a_training_runs_beside_and_the_cell_is_seen_in_both_themes(lab, dark):
     box, panel = root.bounding_box(), notebook.root.bounding_box()
     assert box["x"] + box["width"] <= panel["x"] + panel["width"]
     assert root.evaluate("(root) => root.scrollWidth <= root.clientWidth")
+
+
+def test_size_fields_keep_what_is_typed_and_are_taken_one_by_one(lab):
+    from playwright.sync_api import expect
+
+    notebook = lab.open(
+        f"{CELL}\neditor = CellEditor(genotype, {SMALL}); editor", SLOW, "print(editor.sizes)"
+    )
+    notebook.run(0)
+    root, press = notebook.root.locator(".nwb-editor"), notebook.page.keyboard.press
+    cells, filters = root.get_by_label("N, normal cells"), root.get_by_label("F, filters")
+    parameters = root.locator(".nwb-parameters")
+
+    small = parameters.inner_text()
+    filters.fill("8")
+    press("Enter")
+    expect(parameters).not_to_have_text(small)
+    expect(filters).to_be_focused()
+
+    notebook.run(1)
+    larger = parameters.inner_text()
+    root.get_by_role("button", name="Add block").click()
+    filters.fill("16")  # while the answer is under way
+    expect(parameters).not_to_have_text(larger)
+    expect(filters).to_have_value("16")
+
+    cells.fill("99")  # leaving the other field has sent 16
+    press("Enter")
+    expect(root.get_by_role("status")).to_contain_text("Refused: cells must be a whole number")
+    expect(cells).to_have_value("1")
+    expect(filters).to_have_value("16")
+    notebook.run(2)
+    assert notebook.text(2).strip() == "{'cells': 1, 'filters': 16, 'image_size': 8}"
+
+
+def test_what_an_editor_refers_to_lies_in_it(lab):
+    from playwright.sync_api import expect
+
+    notebook = lab.open(CELL, f"CellEditor(genotype, {SMALL})", f"CellEditor(genotype, {SMALL})")
+    notebook.run_all()
+    roots = notebook.root.locator(".nwb-editor")
+    expect(roots).to_have_count(2)
+    for root in roots.all():
+        node(root, "block 0, left").click()
+        expect(root.get_by_role("listbox")).to_be_focused()
+    identifiers = roots.locator("[id]").evaluate_all("(parts) => parts.map((part) => part.id)")
+    assert len(set(identifiers)) == len(identifiers) > 20
+    assert [root.evaluate(REFERENCES) for root in roots.all()] == [True, True]
+
+
+def test_a_kernel_that_does_not_answer_is_said(lab):
+    from playwright.sync_api import expect
+
+    notebook = lab.open(
+        f"{CELL}\neditor = CellEditor(genotype, {SMALL}); editor", "import time; time.sleep(9)"
+    )
+    notebook.run(0)
+    root = notebook.root.locator(".nwb-editor")
+    status, add = root.get_by_role("status"), root.get_by_role("button", name="Add block")
+    notebook.page.evaluate(BUSY)
+    add.click()
+    expect(status).to_contain_text("the kernel is busy")
+    expect(node(root, "block 2: add")).to_be_visible()  # when it is free again
+    expect(status).to_have_text("")
+
+    notebook.page.evaluate(RESTART)
+    add.click()
+    expect(status).to_have_text("no kernel answers: run this cell again")
+    notebook.run(0)
+    add.click()
+    expect(node(root, "block 2: add")).to_be_visible()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,13 +9,12 @@ from typing import Any
 
 import torch
 
-from ..errors import WorkbenchError
-from ..genotype import Genotype
-from ..networks import CellNetwork, profile
-from ..tables import Table
-from ..training import Evaluation
-from ..training.evaluator import Task
-from ..training.loop import VALIDATION_BATCHES
+from ...errors import WorkbenchError
+from ...genotype import Genotype
+from ...networks import CellNetwork, profile
+from ...tables import Table
+from ...training import Evaluation
+from ...training.evaluator import Task
 
 #: The widget is told of a training's progress at most so often, in seconds.
 TELL_EVERY = 0.1
@@ -39,26 +37,19 @@ def costs(genotype: Genotype, cells: int, filters: int, image_size: int) -> dict
         NetworkError: no such network, or images too small for it.
     """
     with torch.device("meta"):  # no weight is drawn, and no random number
-        network = _Counted(genotype, cells=cells, filters=filters)
-    found = profile(network.to_empty(device="cpu"), image_size)
+        network = CellNetwork(genotype, cells=cells, filters=filters)
+    cost = profile(network.to_empty(device="cpu"), image_size)
     names = {0: "stem"} | {stage: f"stage {stage}" for stage in (1, 2, 3)}
     stages = {
-        names[layer.stage]: found.endpoints[layer.name]
+        names[layer.stage]: cost.endpoints[layer.name]
         for layer in network.layout
-        if layer.name in found.endpoints  # the last layer of a stage stays
+        if layer.name in cost.endpoints  # the last layer of a stage stays
     }
     return {
-        "parameters": found.parameters,
-        "mult_adds": found.mult_adds,
+        "parameters": cost.parameters,
+        "mult_adds": cost.mult_adds,
         "stages": [{"name": name, "shape": list(shape)} for name, shape in stages.items()],
     }
-
-
-class _Counted(CellNetwork):
-    """A network for one count: profile need not copy it first, a quarter of the time."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Counted:
-        return self
 
 
 def measured(genotype: Genotype, table: Table | None) -> str:
@@ -71,11 +62,10 @@ def measured(genotype: Genotype, table: Table | None) -> str:
     if genotype.key not in table:
         return f"table {table.name}: does not know this cell ({len(table):,} others)"
     row = table.row(genotype.key)
-    accuracy = float(table.mean_validation[row])
     trained = f"{table.seeds} trainings" if table.seeds > 1 else "one training"
     return (
-        f"table {table.name}: measured validation accuracy {accuracy:.4f} ({trained}), "
-        f"rank {int(table.ranks[row]):,} of {len(table):,}"
+        f"table {table.name}: measured validation accuracy {table.mean_validation[row]:.4f} "
+        f"({trained}), rank {table.ranks[row]:,} of {len(table):,}"
     )
 
 
@@ -83,8 +73,8 @@ class Training:
     """At most one training in the background.
 
     Args:
-        evaluator: any evaluator; one that takes ``should_stop`` can be stopped, within a batch.
-            ``None``: there is nothing to train with.
+        evaluator: any evaluator; one that takes ``should_stop`` can be stopped within a batch, one
+            that takes ``on_step`` says how far it is. ``None``: there is nothing to train with.
         changed: called without arguments when :meth:`status` has changed, from whatever thread;
             in a training at most ten times a second.
     """
@@ -99,17 +89,12 @@ class Training:
             )
         self.evaluator, self.changed = evaluator, changed
         self.results: dict[str, Evaluation] = {}  #: by a genotype's key
+        self.running = False  #: whether a training is under way
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._running = False
-        self._done, self._total, self._told = 0, _calls(evaluator), 0.0
+        self._done, self._total, self._told = 0, 0, 0.0
         self._last = ""
-
-    @property
-    def running(self) -> bool:
-        """Whether a training is under way."""
-        return self._running
 
     def start(self, genotype: Genotype) -> None:
         """Train this genotype's network in the background.
@@ -124,12 +109,12 @@ class Training:
                 "filters=8))"
             )
         with self._lock:
-            if self._running:
+            if self.running:
                 raise WorkbenchError("a training is under way already: press Stop, or wait")
-            self._running, self._done, self._last = True, 0, ""
-            self._stop = threading.Event()  # a fresh one: the last training may still hold its own
+            self.running, self._done, self._total, self._last = True, 0, 0, ""
+            self._stop = threading.Event()  # a new one: the last training may still hold its own
             self._thread = threading.Thread(
-                target=self._work, args=(genotype, self._stop), daemon=True, name="nwb-try-out"
+                target=self._work, args=(genotype, self._stop), daemon=True, name="nwb-training"
             )
         self.changed()
         self._thread.start()
@@ -142,7 +127,7 @@ class Training:
         """Wait for the end of the training; whether it has ended."""
         if self._thread is not None:
             self._thread.join(timeout)
-        return not self._running
+        return not self.running
 
     def status(self, genotype: Genotype) -> dict[str, Any]:
         """For a front end: ``available``, ``running``, ``done`` and ``total`` steps (0: unknown),
@@ -150,65 +135,45 @@ class Training:
         known = self.results.get(genotype.key)
         return {
             "available": self.evaluator is not None,
-            "running": self._running,
+            "running": self.running,
             "done": self._done,
             "total": self._total,
             "words": self._words(),
-            "known": "" if known is None else _said(known),
+            "known": "" if known is None else _in_words(known),
         }
 
     def _words(self) -> str:
-        if self._running:
-            share = f"{min(self._done / self._total, 1):.0%}" if self._total else ""
+        if self.running:
+            share = f"{self._done / self._total:.0%}" if self._total else ""
             return "stopping" if self._stop.is_set() else f"training {share}".strip()
         if self.evaluator is None:
             return "to train a cell, pass an evaluator: CellEditor(genotype, evaluator=...)"
-        return self._last or _about(self.evaluator)
+        cells, filters = (getattr(self.evaluator, name, None) for name in ("cells", "filters"))
+        known = isinstance(cells, int) and isinstance(filters, int)
+        # the evaluator's own network, not the one that is counted
+        return self._last or (f"the evaluator trains N = {cells}, F = {filters}" if known else "")
 
     def _work(self, genotype: Genotype, stop: threading.Event) -> None:
-        def should_stop() -> bool:
-            self._done += 1
+        def on_step(step: int, steps: int) -> None:
+            self._done, self._total = step, steps
             if time.monotonic() - self._told > TELL_EVERY:
                 self._told = time.monotonic()
                 self.changed()
-            return stop.is_set()
 
         assert self.evaluator is not None
         try:
-            found = Task(self.evaluator, should_stop)(genotype, seed=0)
+            result = Task(self.evaluator, stop.is_set, on_step)(genotype, seed=0)
         except Exception as error:  # an evaluator may be anyone's code: its failure is a result
-            found = Evaluation(None, "error", f"{type(error).__name__}: {error}")
-        if found.status == "ok":
-            self.results[genotype.key] = found
-        self._last = _said(found)
-        self._running = False
+            result = Evaluation(None, "error", f"{type(error).__name__}: {error}")
+        if result.status == "ok":
+            self.results[genotype.key] = result
+        self._last = _in_words(result)
+        self.running = False
         self.changed()
 
 
-def _said(found: Evaluation) -> str:
-    seconds = f" in {found.seconds:.1f} s" if found.seconds is not None else ""
-    if found.reward is not None:
-        return f"trained here{seconds}: reward {found.reward:.4f}"
-    return f"training {found.status}{seconds}" + (f": {found.cause}" if found.cause else "")
-
-
-def _about(evaluator: Any) -> str:
-    """What the evaluator trains, if it says so: its own network, not the one that is counted."""
-    cells, filters = (getattr(evaluator, name, None) for name in ("cells", "filters"))
-    if isinstance(cells, int) and isinstance(filters, int):
-        return f"the evaluator trains N = {cells}, F = {filters}"
-    return ""
-
-
-def _calls(evaluator: Any) -> int:
-    """How often a TrainingEvaluator asks whether to stop: before every batch; 0 if unknown."""
-    recipe, dataset = (getattr(evaluator, name, None) for name in ("recipe", "dataset"))
-    try:
-        batches = math.ceil(len(dataset.train) / recipe.batch_size)  # type: ignore[union-attr]
-        judged = math.ceil(
-            len(dataset.validation) / (VALIDATION_BATCHES * recipe.batch_size)  # type: ignore[union-attr]
-        )
-        judgements = math.ceil(recipe.epochs / recipe.evaluate_every)  # type: ignore[union-attr]
-        return recipe.epochs * batches + judgements * judged  # type: ignore[union-attr]
-    except (AttributeError, TypeError):
-        return 0
+def _in_words(result: Evaluation) -> str:
+    seconds = f" in {result.seconds:.1f} s" if result.seconds is not None else ""
+    if result.reward is not None:
+        return f"trained here{seconds}: reward {result.reward:.4f}"
+    return f"training {result.status}{seconds}" + (f": {result.cause}" if result.cause else "")

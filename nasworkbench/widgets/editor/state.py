@@ -1,7 +1,8 @@
-"""A genotype under the hands of a person: edits, undo, and the reasons why some are refused.
+"""A genotype that a person edits: edits, undo, the reasons why some are refused; no widgets here.
 
-No widget in here: every method is an edit, and raises the library's own error for one that is not
-legal. The genotype then stays the last legal one.
+The methods named in :data:`EDITS` are what a person can do. Each returns what is to be said of it,
+mostly nothing, and raises the library's own error where it is not legal; the genotype then stays
+the last legal one.
 """
 
 from __future__ import annotations
@@ -11,14 +12,21 @@ from typing import Any
 
 import numpy
 
-from .. import zoo
-from ..dialects.detect import detect
-from ..errors import GenotypeError, WorkbenchError, listed
-from ..genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
-from ..spaces import CellSpace
-from .mutating import mutated
+from ... import zoo
+from ...checks import is_whole
+from ...controllers.evolution import mutate
+from ...dialects.detect import detect
+from ...errors import GenotypeError, SpaceError, WorkbenchError, listed
+from ...genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
+from ...spaces import CellSpace
 
 ROLES = ("normal", "reduction")
+
+#: The methods that a front end may ask for.
+EDITS = (
+    *("set_operation", "connect", "set_combination", "add_block", "remove_block", "toggle_output"),
+    *("set_output", "set_automatic", "undo", "redo", "random", "mutate", "load_zoo", "paste"),
+)
 
 #: This project's choices: a cell must be readable on a screen.
 MOST_BLOCKS = 24
@@ -27,19 +35,19 @@ STEPS_KEPT = 500
 
 
 @dataclass(frozen=True)
-class Moment:
+class Version:
     """What undo brings back: a genotype, and the cells whose output follows from their blocks."""
 
     genotype: Genotype
     automatic: frozenset[str]
 
     @classmethod
-    def of(cls, genotype: Genotype) -> Moment:
+    def of(cls, genotype: Genotype) -> Version:
         automatic = (role for role, cell in genotype.cells if cell.concat == cell.loose_ends)
         return cls(genotype, frozenset(automatic))
 
 
-class Editing:
+class EditorState:
     """A genotype, and all that can be done to it.
 
     Args:
@@ -67,9 +75,9 @@ class Editing:
                 'zoo.get("nasnet-a") gives a genotype'
             )
         self.check(start)
-        self._now = Moment.of(start)
-        self._before: list[Moment] = []
-        self._after: list[Moment] = []
+        self._now = Version.of(start)
+        self._before: list[Version] = []
+        self._after: list[Version] = []
 
     @property
     def genotype(self) -> Genotype:
@@ -131,22 +139,27 @@ class Editing:
     def load(self, genotype: Genotype) -> None:
         """Take another genotype; undo brings the present one back."""
         self.check(genotype)
-        self._step(Moment.of(genotype))
+        self._step(Version.of(genotype))
 
-    def load_zoo(self, name: str) -> None:
+    def load_zoo(self, name: str) -> str:
         """Take a published genotype."""
         self.load(zoo.get(name))
+        return f"loaded {name}"
 
-    def paste(self, text: str, dialect: str | None = None) -> str:
-        """Take the genotype that a text holds. Returns its form: ``JSON`` or a dialect's name.
+    def paste(self, text: str, form: str | None = None) -> str:
+        """Take the genotype that a text holds.
+
+        Args:
+            text: JSON, or another project's text.
+            form: ``JSON`` or a dialect's name; ``None`` or empty: it is recognised.
 
         Raises:
             WorkbenchError: the text is of no known form (says why not, for each), or of several
                 that disagree.
         """
-        form, genotype = detect(text, dialect)
+        form, genotype = detect(text, form or None)
         self.load(genotype)
-        return form
+        return f"read as {form}"
 
     def undo(self) -> None:
         """Take the last edit back."""
@@ -225,26 +238,48 @@ class Editing:
         """Choose the hidden states that the output joins; ``None``: the blocks nobody reads."""
         self._put(role, self.cell(role).blocks, None if states is None else tuple(states))
 
+    def set_automatic(self, role: str, on: bool) -> None:
+        """Let the output follow the blocks, or stay as it is now, whatever is edited later."""
+        concat = self.cell(role).concat
+        self.set_output(role, None if on else concat)
+
     def toggle_output(self, role: str, state: int) -> None:
         """Let a hidden state join the output, or no longer."""
         concat = self.cell(role).concat
         joined = [other for other in concat if other != state]
         self.set_output(role, joined if state in concat else [*concat, state])
 
-    def random(self) -> None:
+    def random(self) -> str:
         """Two cells drawn at random: from the space, or with as many blocks as these have."""
         if self.space is not None:
-            return self.load(self.space.sample(self.generator))
-        normal, reduction = (self._space_of(r).sample(self.generator).normal for r in ROLES)
-        self.load(Genotype(normal, reduction))
+            self.load(self.space.sample(self.generator))
+        else:
+            normal, reduction = (self._space_of(r).sample(self.generator).normal for r in ROLES)
+            self.load(Genotype(normal, reduction))
+        return "two random cells"
 
     def mutate(self) -> str:
-        """Change one decision, as regularised evolution does. Returns what changed, in words."""
+        """Change one decision, as regularised evolution does.
+
+        Raises:
+            SpaceError: no decision has a second choice.
+        """
         role = ROLES[self.generator.integers(2)]
         space, cell = self._space_of(role), self.cell(role)
-        blocks, changed = mutated(cell, space, int(self.generator.integers(2**31)))
-        self._put(role, blocks, self._concat(role))
-        return f"{role} cell, {changed}"
+        plain = Cell(cell.blocks, inputs=cell.inputs)  # what its output joins is no decision
+        before = space.encode(Genotype(plain, plain))
+        after = mutate(before, space, self.generator)
+        for decision, old, new in zip(space.decisions, before, after, strict=True):
+            if old != new:
+                hidden = decision.kind == "hidden_state"
+                names = [cell.state_name(choice) if hidden else decision.options[choice]
+                         for choice in (old, new)]  # fmt: skip
+                self._put(role, space.decode(after).normal.blocks, self._concat(role))
+                name = decision.name.removeprefix(f"{decision.cell} ")
+                return f"mutated: {role} cell, {name}: {names[0]} → {names[1]}"
+        raise SpaceError(
+            "there is nothing to mutate: no decision of this space has a second choice"
+        )
 
     def _space_of(self, role: str) -> CellSpace:
         """One cell's decisions alone."""
@@ -258,7 +293,7 @@ class Editing:
 
     def _block(self, role: str, block: int) -> Block:
         blocks = self.cell(role).blocks
-        if not isinstance(block, int) or isinstance(block, bool) or not 0 <= block < len(blocks):
+        if not is_whole(block, 0, len(blocks) - 1):
             raise GenotypeError(
                 f"{role} cell: there is no block {block!r}; it has the blocks 0 to "
                 f"{len(blocks) - 1}"
@@ -284,13 +319,13 @@ class Editing:
         genotype = replace(self.genotype, name=None, **dict.fromkeys(roles, cell))
         self.check(genotype)
         automatic = self.automatic - set(roles) if concat else self.automatic | set(roles)
-        if (moment := Moment(genotype, frozenset(automatic))) != self._now:
-            self._step(moment)
+        if (version := Version(genotype, frozenset(automatic))) != self._now:
+            self._step(version)
 
-    def _step(self, moment: Moment) -> None:
+    def _step(self, version: Version) -> None:
         self._before = [*self._before, self._now][-STEPS_KEPT:]
         self._after.clear()
-        self._now = moment
+        self._now = version
 
 
 def _side(side: str) -> str:

@@ -1,9 +1,9 @@
 """A controller's policy, one decision at a time: what :class:`ControllerStepper` shows.
 
-One string of tokens is drawn from a copy of the policy, and read decision by decision: the
+One token sequence is drawn from a copy of the policy, and read decision by decision: the
 distribution at decision t depends on the tokens before t alone, so what comes later can be drawn
 anew without touching what came before. Neither the controller's weights nor its generator are ever
-changed, and no widget is needed here.
+changed. Methods return what is to be said of them, if anything; there are no widgets here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import numpy
 import torch
 
-from ..checks import number, whole
-from ..controllers.base import Controller
-from ..controllers.policy import one_thread
-from ..controllers.policy_gradient import PolicyGradient
-from ..errors import SpaceError, WorkbenchError, listed
-from ..genotype import Cell
-from ..spaces import CellSpace
-from ..spaces.base import Decision, Space, Tokens
+from ...checks import is_whole, number, whole
+from ...controllers.base import Controller
+from ...controllers.policy import one_thread
+from ...controllers.policy_gradient import PolicyGradient
+from ...errors import SpaceError, WorkbenchError, listed
+from ...genotype import Cell
+from ...spaces import CellSpace
+from ...spaces.base import Decision, Space, Tokens
 
 #: Colder or hotter than this a policy is a maximum, or a die (this project's choice).
 COLDEST, HOTTEST = 0.01, 10.0
@@ -38,7 +38,7 @@ class Numbers:
 
     decided: int  #: decisions so far, this one included
     log_prob: float  #: log P of this decision's token
-    log_prob_sum: float  #: of all tokens so far: log P of the string up to here
+    log_prob_sum: float  #: of all tokens so far: log P of the sequence up to here
     even_log_prob: float
     even_log_prob_sum: float
     entropy: float  #: of this decision
@@ -47,10 +47,10 @@ class Numbers:
     even_mean_entropy: float
 
 
-class Stepping:
-    """One string of tokens, and where in it we stand.
+class StepperState:
+    """One token sequence, and the decision of it that is shown.
 
-    The string is drawn to its end at once, and :attr:`step` says how much of it is shown: going
+    The sequence is drawn to its end at once, and :attr:`step` says how much of it is shown: going
     back and forward again shows the same.
 
     Args:
@@ -59,7 +59,7 @@ class Stepping:
 
     Raises:
         WorkbenchError: a controller without a policy, or one whose weights are not finite.
-        SettingsError: a seed that is no whole number from 0.
+        SettingsError: a seed that is not a whole number from 0.
     """
 
     def __init__(self, controller: PolicyGradient, seed: int = 0) -> None:
@@ -72,10 +72,10 @@ class Stepping:
         self._generator = torch.Generator().manual_seed(whole("seed", seed, 0, 2**63 - 1))
         self._policy, self.updates = self._copied()
         self.step = 0  #: the decision that is shown, from 0
-        self.string: Tokens = (0,) * len(self.decisions)  #: all tokens, also those not yet shown
+        self.sequence: Tokens = (0,) * len(self.decisions)  #: also the tokens not yet shown
         self._draw_from(0)
 
-    # --- where we stand -----------------------------------------------------------------------
+    # --- what is shown ------------------------------------------------------------------------
 
     @property
     def decision(self) -> Decision:
@@ -85,17 +85,17 @@ class Stepping:
     @property
     def token(self) -> int:
         """What was drawn for it."""
-        return self.string[self.step]
+        return self.sequence[self.step]
 
     @property
     def tokens(self) -> Tokens:
         """The tokens so far, that of the decision that is shown included."""
-        return self.string[: self.step + 1]
+        return self.sequence[: self.step + 1]
 
     @property
     def genotype(self) -> Any:
         """What the tokens decode to; None before the last decision."""
-        return self.space.decode(self.string) if self.at_end else None
+        return self.space.decode(self.sequence) if self.at_end else None
 
     @property
     def at_end(self) -> bool:
@@ -116,7 +116,7 @@ class Stepping:
             SpaceError: there is no such decision; nothing is changed.
         """
         last = len(self.decisions) - 1
-        if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step <= last:
+        if not is_whole(step, 0, last):
             raise SpaceError(f"there is no decision {step!r}; they are numbered 0 to {last}")
         self.step = step
 
@@ -140,40 +140,43 @@ class Stepping:
             raise SpaceError("this is the first decision: nothing was decided before it")
         self.step -= 1
 
-    def resample(self) -> None:
+    def resample(self) -> str:
         """Draw this decision and all that follow anew; those before it stay."""
         self._draw_from(self.step)
+        return f"decisions {self.step} to {len(self.decisions) - 1} are drawn anew"
 
-    def force(self, choice: int | str) -> None:
+    def force(self, choice: int | str) -> str:
         """Decide this decision by hand, and draw all that follow anew, given it.
 
         Args:
             choice: a token, or the name of what it stands for (``sep_conv_3x3``, ``h[i]``).
 
         Raises:
-            SpaceError: no choice of this decision; nothing is changed.
+            SpaceError: not a choice of this decision; nothing is changed.
         """
-        names = self.decision.labels
-        token = names.index(choice) if choice in names else choice
-        if not isinstance(token, int) or isinstance(token, bool) or not 0 <= token < len(names):
+        labels = self.decision.labels
+        token: Any = labels.index(choice) if choice in labels else choice
+        if not is_whole(token, 0, len(labels) - 1):
             raise SpaceError(
-                f"{self.decision.name}: {choice!r} is no choice of it; the choices are "
-                f"{listed(names)}, or their tokens 0 to {len(names) - 1}"
+                f"{self.decision.name}: {choice!r} is not one of its choices, which are "
+                f"{listed(labels)}, or their tokens 0 to {len(labels) - 1}"
             )
-        self.string = (*self.string[: self.step], token, *self.string[self.step + 1 :])
+        self.sequence = (*self.sequence[: self.step], token, *self.sequence[self.step + 1 :])
         self._draw_from(self.step + 1)
+        return "decided by hand; all decisions after it are drawn anew, given it"
 
-    def refresh(self) -> None:
+    def refresh(self) -> str:
         """Read the controller's policy again: the same tokens, the probabilities of now.
 
         Raises:
             WorkbenchError: its weights are not finite; what was read before stays.
         """
         policy, updates = self._copied()
-        self.log_distribution = self._read(policy, self.string)
+        self.log_distribution = self._read(policy, self.sequence)
         self._policy, self.updates = policy, updates
+        return "the policy is read again; the tokens are the same"
 
-    def heat(self, temperature: float) -> None:
+    def heat(self, temperature: float) -> str:
         """Divide the logits by a temperature: the same tokens, other probabilities.
 
         Above 1 the policy is more even, below 1 it is surer of itself. The controller's own
@@ -184,8 +187,9 @@ class Stepping:
         """
         heated = copy.copy(self._policy)  # shares the weights
         heated.temperature = number("temperature", temperature, COLDEST, HOTTEST)
-        self.log_distribution = self._read(heated, self.string)
+        self.log_distribution = self._read(heated, self.sequence)
         self._policy, self.temperature = heated, heated.temperature
+        return f"temperature {heated.temperature:.3g}; the controller itself proposes at 1"
 
     # --- the policy -----------------------------------------------------------------------------
 
@@ -196,23 +200,23 @@ class Stepping:
         policy.temperature = self.temperature
         return policy, updates
 
-    def _read(self, policy: Any, string: Tokens) -> numpy.ndarray:
+    def _read(self, policy: Any, tokens: Tokens) -> numpy.ndarray:
         with torch.no_grad(), one_thread():
-            found = policy.log_distribution(torch.tensor([string]))[0]
-        if torch.isnan(found).any():
+            log_distribution = policy.log_distribution(torch.tensor([tokens]))[0]  # (T, C)
+        if torch.isnan(log_distribution).any():
             raise WorkbenchError(
                 "the policy gives no probabilities: its weights are not finite. A learning rate "
                 "that is too high does that; load an earlier state of the controller"
             )
-        return found.double().numpy()  # (T, C)
+        return log_distribution.double().numpy()
 
     def _draw_from(self, start: int) -> None:
-        string = list(self.string)
-        for step in range(start, len(string)):  # each distribution is given all tokens before it
-            row = torch.from_numpy(self._read(self._policy, tuple(string))[step]).exp()
-            string[step] = int(torch.multinomial(row, 1, generator=self._generator))
-        self.log_distribution = self._read(self._policy, tuple(string))  #: (T, C)
-        self.string = tuple(string)
+        tokens = list(self.sequence)
+        for step in range(start, len(tokens)):  # each distribution is given all tokens before it
+            row = torch.from_numpy(self._read(self._policy, tuple(tokens))[step]).exp()
+            tokens[step] = int(torch.multinomial(row, 1, generator=self._generator))
+        self.log_distribution = self._read(self._policy, tuple(tokens))  #: (T, C)
+        self.sequence = tuple(tokens)
 
     @property
     def numbers(self) -> Numbers:
@@ -244,7 +248,7 @@ class Stepping:
         left = len(self.decisions) - len(self.tokens)
         filled = self.space.decode((*self.tokens, *(0,) * left))  # token 0 is always legal
         roles = ("both",) if self.space.tied else ("normal", "reduction")
-        found = []
+        pictures = []
         for role, (_, cell) in zip(roles, filled.cells, strict=False):
             of_role = [d for d in self.decisions[: self.step + 1] if d.cell == role]
             complete = len(of_role) // BLOCK
@@ -252,8 +256,8 @@ class Stepping:
                 title = "the cell, both normal and reduction" if role == "both" else f"{role} cell"
                 count = f"{complete} of {self.space.blocks} blocks"
                 part = Cell(cell.blocks[:complete], inputs=cell.inputs)
-                found.append((f"{title}: {count}", part))
-        return found
+                pictures.append((f"{title}: {count}", part))
+        return pictures
 
     def words(self) -> str:
         """One sentence about what is being decided just now."""
@@ -266,9 +270,6 @@ def _refusal(thing: Any) -> str:
             f"{type(thing).__name__} has no policy to step through: it computes no probabilities. "
             "The stepper takes a PPO or a Reinforce"
         )
-    hint = (
-        ": pass its .controller"
-        if isinstance(getattr(thing, "controller", None), Controller)
-        else ""
-    )
+    has_one = isinstance(getattr(thing, "controller", None), Controller)
+    hint = ": pass its .controller" if has_one else ""
     return f"the stepper takes a controller, a PPO or a Reinforce; got {thing!r:.80}{hint}"

@@ -1,34 +1,21 @@
 // The front end of the cell editor: draws what Python gives, sends what a person wants.
 // What is selected and which cell is shown belong to one view; everything else is Python's.
+// tag, fill, put and messenger come from common.js.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "value") node.value = value;
-    else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value != null) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child != null));
-  return node;
-}
-const tag = (name, attributes = {}, ...children) =>
-  fill(document.createElement(name), attributes, children);
 const shape = (name, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, name), attributes, children);
-const put = (host, ...children) => host.replaceChildren(...children.filter((child) => child != null));
 const count = (number) => number.toLocaleString("en");
 
-let editors = 0; // ids must differ between the editors of one page
-
 function render({ model, el }) {
-  const id = `nwb-editor-${++editors}`;
+  const { name: id, send: sendOn, close } = messenger(model, say);
   let role = "normal";
   let selected = null; // the key of a node
   let option = 0; // the active operation of the palette
 
-  const send = (action, more = {}) => model.send({ do: action, ...more });
+  const send = (action, more = {}, then = () => {}) =>
+    sendOn({ do: action, ...more }, () => redraw(drawMessage, then));
   const cell = () => model.get("view").cells[role];
   const node = (key) => cell().diagram?.nodes.find((one) => one.key === key);
   const chosen = () => node(selected);
@@ -228,13 +215,13 @@ function render({ model, el }) {
       choice.replaceChildren(title(one.label),
         toggles("combination", model.get("view").combinations,
           (place, name) => name === cell().blocks[one.block].combine,
-          (place, combine) => send("combination", { role, block: one.block, combine })),
+          (place, combine) => send("set_combination", { role, block: one.block, combine })),
         button("remove", `Remove block ${one.block}`, () => send("remove_block", { role, block: one.block })));
     else if (one.kind === "output")
       choice.replaceChildren(title(one.label),
         tag("label", {}, tag("input", {
           type: "checkbox", "data-key": "automatic", checked: cell().automatic,
-          onchange: (event) => send("automatic_output", { role, on: event.target.checked }),
+          onchange: (event) => send("set_automatic", { role, on: event.target.checked }),
         }), " automatic: the blocks that no block reads"),
         hint("Or choose: here, or by selecting hidden states in the diagram."),
         toggles("states that join the output", cell().states, (state) => cell().concat.includes(state),
@@ -249,7 +236,7 @@ function render({ model, el }) {
   function palette(one) {
     const names = model.get("view").operations;
     const take = (place) => {
-      send("operation", { role, block: one.block, side: one.side, operation: names[place] });
+      send("set_operation", { role, block: one.block, side: one.side, operation: names[place] });
       select(null, one.key);
     };
     const steps = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -names.length, End: names.length };
@@ -281,7 +268,6 @@ function render({ model, el }) {
 
   function drawNumbers() {
     const found = model.get("numbers");
-    for (const [name, input] of Object.entries(inputs)) input.value = found.sizes[name];
     put(numbers,
       found.problem ? tag("p", { class: "nwb-problem" }, found.problem) : tag("dl", {},
         tag("dt", {}, "parameters"), tag("dd", { class: "nwb-parameters" }, count(found.parameters)),
@@ -296,16 +282,31 @@ function render({ model, el }) {
     texts.DARTS.parentElement.hidden = !found.darts;
     root.querySelector("[data-key='copy-DARTS']").hidden = !found.darts;
   }
-  const inputs = {};
+
+  // A field keeps what is typed until it is sent: by Enter, or by leaving the field.
+  const inputs = {}, typed = new Set(), asked = new Map();
   for (const [name, text, label] of [
     ["cells", "N", "N, normal cells per stage"], ["filters", "F", "F, filters of the first stage"],
     ["image_size", "image", "side of the images"]]) {
+    const sendSize = () => {
+      if (!typed.delete(name)) return;
+      const value = inputs[name].value === "" ? null : Number(inputs[name].value);
+      asked.set(name, (asked.get(name) ?? 0) + 1);
+      send("size", { name, value }, () => {
+        asked.set(name, asked.get(name) - 1);
+        drawSizes();
+      });
+    };
     inputs[name] = tag("input", {
       type: "number", min: 1, "data-key": name, "aria-label": label, title: label,
-      onchange: () => send("sizes", Object.fromEntries(
-        Object.entries(inputs).map(([key, input]) => [key, Math.trunc(Number(input.value))]))),
+      oninput: () => typed.add(name), onchange: sendSize,
+      onkeydown: (event) => { if (event.key === "Enter") sendSize(); },
     });
     sizes.append(tag("label", {}, text, " ", inputs[name]));
+  }
+  function drawSizes() {
+    for (const [name, size] of Object.entries(model.get("numbers").sizes))
+      if (!typed.has(name) && !asked.get(name)) inputs[name].value = size;
   }
 
   function drawTraining() {
@@ -321,8 +322,11 @@ function render({ model, el }) {
   }
   function drawMessage() {
     const { text, kind } = model.get("message");
+    say(kind === "problem" ? `Refused: ${text}` : text, kind);
+  }
+  function say(text, kind = "problem") {
     message.className = `nwb-message nwb-${kind}`;
-    message.textContent = kind === "problem" ? `Refused: ${text}` : text;
+    message.textContent = text;
   }
 
   // ---- loading and copying: built once, so that no redrawing takes a half-typed text away
@@ -342,7 +346,7 @@ function render({ model, el }) {
     button(`copy-${name}`, `Copy ${name}`, () => copy(name)));
   loading.append(
     tag("div", { class: "nwb-row" }, tag("label", {}, "published cells ", published),
-      button("load", "Load", () => send("zoo", { name: published.value }))),
+      button("load", "Load", () => send("load_zoo", { name: published.value }))),
     tag("details", {}, tag("summary", { "data-key": "paste" }, "Paste a genotype"), pasted,
       tag("div", { class: "nwb-row" }, form,
         button("read", "Read the text", () => send("paste", { text: pasted.value, form: form.value })))),
@@ -358,8 +362,7 @@ function render({ model, el }) {
     } catch {
       done = document.execCommand("copy");
     }
-    message.className = "nwb-message nwb-text";
-    message.textContent = done ? `${name} copied` : `${name} is selected: press Ctrl-C to copy it`;
+    say(done ? `${name} copied` : `${name} is selected: press Ctrl-C to copy it`, "text");
   }
 
   // ---- Python's answers
@@ -369,13 +372,14 @@ function render({ model, el }) {
       if (!chosen()) selected = null;
       redraw(drawTools, drawPicture, drawChoice);
     },
-    "change:numbers": () => redraw(drawNumbers),
+    "change:numbers": () => redraw(drawSizes, drawNumbers),
     "change:training": () => redraw(drawTraining),
-    "change:message": () => redraw(drawMessage, drawNumbers),
+    "change:message": () => redraw(drawMessage),
   };
-  redraw(drawTools, drawPicture, drawChoice, drawNumbers, drawTraining, drawMessage);
+  redraw(drawTools, drawPicture, drawChoice, drawSizes, drawNumbers, drawTraining, drawMessage);
   for (const [event, answer] of Object.entries(answers)) model.on(event, answer);
   return () => {
+    close();
     for (const [event, answer] of Object.entries(answers)) model.off(event, answer);
   };
 }

@@ -8,35 +8,39 @@ genotype itself stays here: a closed browser loses nothing.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
-from .. import dialects, zoo
-from ..dialects.detect import READERS
-from ..drawing import Drawing, draw
-from ..drawing.dot import THEMES
-from ..errors import TableError, WorkbenchError
-from ..genotype import Genotype
-from ..spaces import CellSpace
-from ..tables import Table
+from ... import dialects, zoo
+from ...checks import choice, whole
+from ...dialects.detect import READERS
+from ...drawing import Drawing, draw
+from ...drawing.dot import THEMES
+from ...errors import TableError, WorkbenchError, listed
+from ...genotype import Genotype
+from ...spaces import CellSpace
+from ...tables import Table
+from ..common import AnsweringWidget, StandIn, front_end
 from .diagram import diagram
-from .editing import Editing
-from .look import StandIn
-from .messages import HARMLESS, checked_message, checked_sizes
-from .tryout import Training, costs, measured
-
-_HERE = Path(__file__).parent
+from .form import EditorForm
+from .state import EDITS, EditorState
+from .training import Training, costs, measured
 
 TRAINING = (
     "a training of this cell is under way: press Stop or wait for it, then go on editing (the "
     "cell is as it was)"
 )
+
+#: What a front end may ask for besides an edit -> its arguments.
+REQUESTS: dict[str, set[str]] = {"size": {"name", "value"}, "train": set(), "stop": set()}
+
+#: Largest network that is counted while one waits (this project's choice).
+LARGEST = {"cells": 20, "filters": 512, "image_size": 512}
 
 remembered_costs = lru_cache(maxsize=128)(costs)
 
@@ -70,7 +74,7 @@ class _GenotypeTrait(traitlets.TraitType):
         return value
 
 
-class CellEditor(StandIn, anywidget.AnyWidget):
+class CellEditor(StandIn, AnsweringWidget):
     """Edit a genotype by mouse or keyboard; what it costs stands beside it.
 
     ``editor.genotype`` is the genotype as it stands. It is a trait: ``observe`` it, or assign
@@ -92,8 +96,8 @@ class CellEditor(StandIn, anywidget.AnyWidget):
         WorkbenchError: something else than these.
     """
 
-    _esm = (_HERE / "editor.js").read_text(encoding="utf-8")
-    _css = _theme_colours() + "\n" + (_HERE / "editor.css").read_text(encoding="utf-8")
+    _esm = front_end("editor/editor.js")
+    _css = _theme_colours() + front_end("common.css") + front_end("editor/editor.css")
 
     genotype = _GenotypeTrait(help="the genotype as it stands")
     view = traitlets.Dict(help="what the diagram shows").tag(sync=True)
@@ -115,23 +119,21 @@ class CellEditor(StandIn, anywidget.AnyWidget):
             raise TableError(
                 f'table must be a Table, such as tables.load("cells"), got {table!r:.80}'
             )
-        self.state = Editing(genotype_or_space)
+        self.state = EditorState(genotype_or_space)
         self.table = table
-        self.sizes = checked_sizes(cells, filters, image_size)
+        sizes = {"cells": cells, "filters": filters, "image_size": image_size}
+        self.sizes = {name: whole(name, size, 1, LARGEST[name]) for name, size in sizes.items()}
         self.trial = Training(evaluator, self._show_training)
         self._lock = threading.RLock()  # messages and the training come in threads of their own
         super().__init__()
-        self.on_msg(self._on_message)
         self._publish("")
 
     def static(self) -> Drawing:
         """Both cells as a drawing, which shows itself without widgets."""
         return draw(self.genotype)
 
-    def form(self) -> Any:
+    def form(self) -> EditorForm:
         """The same editor as a form of drop-down lists; both show the same state."""
-        from .form import EditorForm
-
         return EditorForm(self)
 
     def perform(self, message: dict[str, Any]) -> bool:
@@ -151,52 +153,45 @@ class CellEditor(StandIn, anywidget.AnyWidget):
             self.trial.stop()
         super().close()
 
-    def _on_message(self, _: Any, message: Any, __: Any) -> None:
+    def receive(self, message: dict[str, Any]) -> None:
+        """As :meth:`perform`, for the front end: whatever fails is said."""
         try:
             self.perform(message)
         except Exception as error:  # else it would be lost in the kernel's log
             self._say(f"this failed: {type(error).__name__}: {error}", "problem")
 
-    def _do(self, message: Any) -> str:
+    def _do(self, message: dict[str, Any]) -> str:
         """Carry a message out. Returns what is to be said of it.
 
         Raises:
             WorkbenchError: it is not legal; nothing has changed.
         """
-        name, given = checked_message(message)
-        if self.trial.running and name not in HARMLESS:
-            raise WorkbenchError(TRAINING)
-        if name == "operation":
-            self.state.set_operation(**given)
-        elif name == "combination":
-            self.state.set_combination(**given)
-        elif name in ("connect", "add_block", "remove_block", "toggle_output", "undo", "redo"):
-            getattr(self.state, name)(**given)
-        elif name == "output":
-            self.state.set_output(**given)
-        elif name == "automatic_output":
-            role = given["role"]
-            concat = self.state.cell(role).concat
-            self.state.set_output(role, None if given["on"] else concat)
-        elif name == "random":
-            self.state.random()
-            return "two random cells"
-        elif name == "mutate":
-            return "mutated: " + self.state.mutate()
-        elif name == "zoo":
-            self.state.load_zoo(given["name"])
-            return f"loaded {given['name']}"
-        elif name == "paste":
-            return f"read as {self.state.paste(given['text'], given['form'] or None)}"
-        elif name == "sizes":
-            sizes = checked_sizes(**given)
-            remembered_costs(self.state.genotype, **sizes)  # refuses what cannot be built
-            self.sizes = sizes
+        arguments = dict(message)
+        name = arguments.pop("do", None)
+        if name not in (known := (*EDITS, *REQUESTS)):
+            raise WorkbenchError(f"the editor can do {listed(known)}; got {name!r:.80}")
+        edit = getattr(self.state, name) if name in EDITS else None
+        wanted = REQUESTS[name] if edit is None else inspect.signature(edit).parameters.keys()
+        if wrong := arguments.keys() ^ wanted:
+            raise WorkbenchError(f"{name}: missing or unknown: {listed(sorted(map(str, wrong)))}")
+        if edit is not None:
+            if self.trial.running:
+                raise WorkbenchError(TRAINING)
+            return edit(**arguments) or ""
+        if name == "size":
+            self._set_size(**arguments)
         elif name == "train":
             self.trial.start(self.state.genotype)
-        elif name == "stop":
+        else:
             self.trial.stop()
         return ""
+
+    def _set_size(self, name: str, value: Any) -> None:
+        """Set N, F or the side of the images of the network that is counted."""
+        choice("name", name, LARGEST)
+        sizes = self.sizes | {name: whole(name, value, 1, LARGEST[name])}
+        remembered_costs(self.state.genotype, **sizes)  # refuses what cannot be built
+        self.sizes = sizes
 
     def check_assigned(self, genotype: object) -> None:
         """See that this may be assigned to :attr:`genotype`.
@@ -219,11 +214,13 @@ class CellEditor(StandIn, anywidget.AnyWidget):
 
     def _publish(self, said: str) -> None:
         """Show the state: the diagram at once, the numbers after it."""
-        self.view = self._view()
-        self._say(said)
-        self.numbers = self._numbers()
-        self._show_training()
-        self.genotype = self.state.genotype
+        try:
+            self.genotype = self.state.genotype  # what is seen can be read
+        finally:  # a user's observer may fail
+            self.view = self._view()
+            self._say(said)
+            self.numbers = self._numbers()
+            self._show_training()
 
     def _say(self, text: str, kind: str = "text") -> None:
         count = self.message.get("count", 0) + 1  # the same words twice are said twice
@@ -261,16 +258,16 @@ class CellEditor(StandIn, anywidget.AnyWidget):
 
     def _numbers(self) -> dict[str, Any]:
         genotype = self.state.genotype
-        found: dict[str, Any] = {"sizes": self.sizes, "problem": "", "darts": "", "no_darts": ""}
+        numbers: dict[str, Any] = {"sizes": self.sizes, "problem": "", "darts": "", "no_darts": ""}
         try:
-            found |= remembered_costs(genotype, **self.sizes)
+            numbers |= remembered_costs(genotype, **self.sizes)
         except WorkbenchError as error:
-            found["problem"] = str(error)
+            numbers["problem"] = str(error)
         try:
-            found["darts"] = dialects.dumps(genotype, "darts")
+            numbers["darts"] = dialects.dumps(genotype, "darts")
         except WorkbenchError as error:
-            found["no_darts"] = str(error)
-        return found | {"json": genotype.to_json(), "measured": measured(genotype, self.table)}
+            numbers["no_darts"] = str(error)
+        return numbers | {"json": genotype.to_json(), "measured": measured(genotype, self.table)}
 
     def _show_training(self) -> None:
         with self._lock:

@@ -1,0 +1,3 @@
+from .widget import SearchDashboard
+
+__all__ = ["SearchDashboard"]

@@ -1,0 +1,313 @@
+"""A dashboard that drives a search: start, pause, resume, stop, and see what it finds.
+
+The search runs in its own thread (``Search.start``), so the notebook stays usable. Buttons only ask
+that thread for something. A second thread, the dashboard's, reads the run folder a few times a
+second for the numbers; a picture costs more, so only the visible tab is drawn, and at a pace that
+leaves the search 98 % of its speed. Everything shown is in the run folder: after a kernel restart,
+``SearchDashboard(Search.resume(directory))`` shows it again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import traitlets
+from matplotlib.figure import Figure
+
+from ...checks import whole
+from ...errors import WorkbenchError
+from ...executors import Executor
+from ...search import Search
+from ..common import AnsweringWidget, Panel, escaped, front_end, row, say, style_sheet, text
+from .state import AT_WORK, PHASES, DashboardState, Pace, in_words
+from .tabs import TABS, summary
+
+READ_EVERY = 0.2  # seconds between two readings of a search that runs
+REST = 1.0  # of one that does not: another process, or a notebook cell, may go on with it
+READING, DRAWING = 0.005, 0.01  # shares of the time that they may take at most
+TRIALS = 20  # in the field of a search that has none left; this project's choice
+
+#: The tabs' names are never cut off: where they are too many for a line, they take two.
+STYLE = """
+.nwb-dashboard .lm-TabBar-content, .nwb-dashboard .p-TabBar-content { flex-wrap: wrap; }
+.nwb-dashboard .widget-tab > .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; min-width: 0; }
+"""
+
+
+class Buttons(AnsweringWidget):
+    """A row of buttons. One that makes no sense now is marked so (``aria-disabled``) and keeps the
+    keyboard's focus; pressed, it says why.
+
+    Args:
+        attempt: is called with what a button does.
+        actions: by a button's name: what it does, and its tooltip.
+
+    Attributes:
+        offered: names of the buttons that make sense now.
+    """
+
+    _esm = front_end("dashboard/buttons.js")
+    _css = front_end("common.css")
+
+    tips: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
+    offered: traitlets.List[str] = traitlets.List().tag(sync=True)
+
+    def __init__(
+        self,
+        attempt: Callable[[Callable[[], None]], None],
+        actions: dict[str, tuple[Callable[[], None], str]],
+    ) -> None:
+        self.attempt, self.actions = attempt, actions
+        super().__init__()
+        self.tips = {name: tip for name, (_, tip) in actions.items()}
+
+    def press(self, name: str) -> None:
+        """What a click does."""
+        self.attempt(self.actions[name][0])
+
+    def receive(self, message: dict[str, Any]) -> None:
+        if (name := message.get("press")) in self.tips:
+            self.press(name)
+
+
+class SearchDashboard(Panel):
+    """Start, pause, resume and stop a search, and watch it.
+
+    Args:
+        search: from ``Search(...)`` or ``Search.resume(directory)``.
+        trials: how many more Start runs; None: as many as are left of the last start, else 20.
+        executor: ``inline``, ``processes``, or one of your own, as for :meth:`Search.run`.
+        workers: processes.
+        baseline: random search to compare with: another search, or its run folder.
+
+    Attributes:
+        state: the :class:`~nasworkbench.widgets.dashboard.state.DashboardState` behind it.
+
+    Raises:
+        SettingsError: not a Search, or not a number of trials.
+        StoreError: the baseline's folder holds no search, or is damaged.
+
+    The buttons' twins for programs are :meth:`start`, :meth:`pause`, :meth:`resume`, :meth:`stop`
+    and :meth:`wait`. A notebook's own stop button does not reach a search in the background.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        trials: int | None = None,
+        executor: str | Executor = "inline",
+        workers: int = 2,
+        baseline: Search | str | Path | None = None,
+    ) -> None:
+        if trials is not None:
+            whole("trials", trials)
+        self.state = DashboardState(search, baseline)
+        self.search, self.executor, self.workers = search, executor, workers
+        self.lock = threading.Lock()  #: held while the search is read and drawn
+        self.pace = Pace(DRAWING)
+        self._closing, self._wake = threading.Event(), threading.Event()
+        self._wanted = True  # somebody waits for the picture
+        self._pause = READ_EVERY
+        self._refusal, self._undrawn, self._last_phase = "", "", ""
+        self.drawn: dict[str, str] = {}  #: by tab: what of the search its picture shows
+        super().__init__(self._build(trials or self.state.left or TRIALS))
+        self.add_class("nwb-dashboard")
+        self.refresh()
+        self.thread = threading.Thread(target=self._live, name="dashboard", daemon=True)
+        self.thread.start()
+        atexit.register(self._end)  # a thread inside of a drawing must not meet Python's end
+
+    # --- the parts ----------------------------------------------------------------------------
+
+    def _build(self, trials: int) -> list[ipywidgets.Widget]:
+        self.field = ipywidgets.BoundedIntText(
+            trials, min=1, max=10**9, description="More trials:", layout={"width": "190px"},
+            tooltip="how many more trials Start runs", style={"description_width": "initial"},
+        )  # fmt: skip
+        actions: dict[str, tuple[Callable[[], None], str]] = {
+            "Start": (self.start, "run so many more trials in the background"),
+            "Pause": (self.pause, "start no further trial; those that run go on"),
+            "Resume": (self.resume, "go on after a pause"),
+            "Stop": (self.stop, "end soon; a trial that runs is run again by the next start"),
+        }
+        self.buttons = Buttons(self._try, actions)
+        self.bar = ipywidgets.IntProgress(
+            max=1, tooltip="trials that have ended", layout={"width": "99%"}
+        )
+        self.numbers, self.sentence, self.problem = text(), text(), text()
+        hidden = {"display": "none", "max_width": "100%", "align_self": "flex-start"}
+        self.words = {name: text() for name in TABS}
+        self.pictures = {name: ipywidgets.Image(layout=hidden) for name in TABS}
+        views = [ipywidgets.VBox([self.words[name], self.pictures[name]]) for name in TABS]
+        self.tabs = ipywidgets.Tab(views, titles=list(TABS), selected_index=0)
+        self.tabs.observe(self._turned, "selected_index")
+        return [
+            row([self.field, self.buttons]),
+            *(self.bar, self.numbers, self.sentence, self.problem, self.tabs, style_sheet(STYLE)),
+        ]
+
+    @property
+    def tab(self) -> str:
+        """The name of the visible tab."""
+        return list(TABS)[self.tabs.selected_index or 0]
+
+    def _turned(self, _: Any) -> None:
+        self._wanted = True
+        self._wake.set()
+
+    # --- what the buttons do ------------------------------------------------------------------
+
+    def start(self, trials: int | None = None) -> None:
+        """Run more trials in the background; by default as many as the field says.
+
+        Raises:
+            SettingsError: the search is running already, or as for :meth:`Search.start`.
+        """
+        more = self.field.value if trials is None else trials
+        self._do(self.state.start, more, self.executor, self.workers)
+
+    def pause(self) -> None:
+        """Start no further trial until :meth:`resume`; a SettingsError if nothing runs."""
+        self._do(self.state.pause)
+
+    def resume(self) -> None:
+        """Go on after a pause; a SettingsError if there is none."""
+        self._do(self.state.resume)
+
+    def stop(self) -> None:
+        """End soon: an inline child after its batch, workers at once. Their trials run again.
+        A SettingsError if nothing runs."""
+        self._do(self.state.stop)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the search has ended, and show how.
+
+        Raises:
+            TimeoutError: it is still running after ``timeout`` seconds.
+            Whatever ended the search's thread.
+        """
+        try:
+            self.search.result(timeout)
+        finally:
+            self._wanted = True
+            self.refresh()
+
+    def _do(self, action: Callable[..., None], *arguments: Any) -> None:
+        action(*arguments)
+        self._refusal = ""
+        self._wake.set()
+
+    def _try(self, action: Callable[[], None]) -> None:
+        """Do what a button says. A refusal is shown; nothing is raised into the kernel's log."""
+        try:
+            action()
+        except Exception as error:
+            self._refusal = in_words(error)
+            self._show_problem()
+
+    # --- showing ------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Read what is new, and show it.
+
+        Raises:
+            StoreError: the run folder has been damaged meanwhile.
+        """
+        with self.lock:
+            begun = time.monotonic()
+            changed = self.state.read()
+            cost = time.monotonic() - begun
+            settled = not changed and self.state.phase not in AT_WORK
+            if self._stale and (self._wanted or settled or self.pace.due()):
+                begun = time.monotonic()
+                self._draw()
+                self.pace.spent(time.monotonic() - begun)
+            self._wanted = False
+            begun = time.monotonic()
+            self._show()
+            cost += time.monotonic() - begun
+            soon = self.state.at_work or self._stale
+            self._pause = max(READ_EVERY, min(cost / READING, 2.0)) if soon else REST
+
+    def _show(self) -> None:
+        """All words, of one reading; where the picture is older, that is said."""
+        state, before = self.state, self._last_phase
+        self._last_phase = state.phase
+        if state.phase not in AT_WORK and before in AT_WORK:
+            self._refusal = ""  # it was about a search at work
+        if state.phase == "stopped" != before and before and self.search.failure is None:
+            self.field.value = state.left
+        self.bar.max = max(state.goal, state.done, 1)
+        self.bar.value = state.done
+        sentence, self.buttons.offered = PHASES[state.phase][0], list(PHASES[state.phase][1])
+        say(self.numbers, escaped(state.numbers()))
+        words = TABS[self.tab].words(state)
+        if self._stale and self.drawn.get(self.tab):
+            words += f" (The picture shows {self.drawn[self.tab]}.)"
+        say(self.words[self.tab], words + escaped(self._undrawn))
+        say(self.sentence, sentence, role="status")
+        self._show_problem()
+
+    def _show_problem(self) -> None:
+        failure = None if self.state.phase in AT_WORK else self.search.failure
+        ended = "" if failure is None else f"The search has ended: {in_words(failure)}"
+        say(self.problem, escaped(self._refusal or ended), "problem", role="status")
+
+    @property
+    def _stale(self) -> bool:
+        """Whether the visible picture does not show what has been read."""
+        tab = TABS[self.tab]
+        return tab.picture is not None and self.drawn.get(self.tab) != tab.shows(self.state)
+
+    def _draw(self) -> None:
+        name, tab = self.tab, TABS[self.tab]
+        png, self._undrawn = None, ""
+        try:
+            png = tab.picture(self.state) if tab.picture else None
+        except WorkbenchError as error:
+            self._undrawn = f" No drawing: {error}"
+        if png is not None:
+            self.pictures[name].value = png
+        self.pictures[name].layout.display = "none" if png is None else None
+        self.drawn[name] = tab.shows(self.state)
+
+    def _live(self) -> None:
+        """The life of the dashboard's thread."""
+        while True:
+            self._wake.wait(self._pause)
+            self._wake.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self.refresh()
+            except Exception as error:
+                self._refusal, self._pause = in_words(error), REST
+                self._show_problem()
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._closing.set()
+        self._wake.set()
+        if threading.current_thread() is not self.thread:
+            self.thread.join(5)
+
+    def close(self) -> None:
+        """Take the dashboard away; the search goes on."""
+        if "thread" in self.__dict__ and not self._closing.is_set():
+            self._end()
+            atexit.unregister(self._end)
+            self.state.close()
+        super().close()
+
+    def static(self) -> Figure:
+        """Rewards and updates as one figure, without widgets."""
+        with self.lock:
+            self.state.read()
+            return summary(self.state)

@@ -1,0 +1,3 @@
+from .widget import CellEditor
+
+__all__ = ["CellEditor"]

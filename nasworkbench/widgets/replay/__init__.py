@@ -1,0 +1,3 @@
+from .widget import SearchReplay
+
+__all__ = ["SearchReplay"]

@@ -1,0 +1,3 @@
+from .widget import ControllerStepper
+
+__all__ = ["ControllerStepper"]

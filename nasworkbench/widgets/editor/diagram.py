@@ -86,7 +86,7 @@ def _meanings(cell: Cell) -> dict[str, dict[str, Any]]:
         used = state in reached or state in cell.concat
         meanings[f"input_{state}"] = {"kind": "input", "state": state, "used": used, "label": label}
     for number, block in enumerate(cell.blocks):
-        shared = {"block": number, "used": number in cell.used}
+        shared: dict[str, Any] = {"block": number, "used": number in cell.used}
         for side, read, operation in block.sides:
             label = f"block {number}, {side}: {operation} of {cell.state_name(read)}"
             node = {"kind": "operation", "side": side, "reads": read, "label": label}
@@ -94,9 +94,9 @@ def _meanings(cell: Cell) -> dict[str, dict[str, Any]]:
         node = {"kind": "combine", "state": cell.inputs + number}
         label = f"block {number}: {block.combine}"
         meanings[f"block_{number}_combine"] = shared | node | {"label": label}
-    for node in meanings.values():
-        if not node["used"]:
-            node["label"] += ", not used: the output cannot be reached from it"
+    for meaning in meanings.values():
+        if not meaning["used"]:
+            meaning["label"] += ", not used: the output cannot be reached from it"
     return meanings
 
 

@@ -11,7 +11,7 @@ import numpy
 from matplotlib.figure import Figure
 
 from ... import plots, recordings
-from ...checks import is_whole
+from ...checks import whole
 from ...errors import SettingsError, StoreError, listed
 from ...genotype import Genotype
 from ...plots.decisions import draw_policy, policy_rows
@@ -88,12 +88,9 @@ class ReplayState:
         Raises:
             SettingsError: there is no such step.
         """
-        if not is_whole(step, 1, len(self)):
-            raise SettingsError(
-                f"there is no step {step!r}: "
-                + (f"steps go from 1 to {len(self)}" if len(self) else "no trial has ended yet")
-            )
-        self.step = step
+        if not len(self):
+            raise SettingsError("there is no step to show: no trial has ended yet")
+        self.step = whole("step", step, 1, len(self))
 
     def close(self) -> None:
         """Close the run folder."""

@@ -92,7 +92,7 @@ def retraining(origin: str, trial, seed: int, test: float | None, validation: fl
 def job(tmp_path_factory):
     """A run folder as the main job leaves it: 45 trials, a baseline with 30, a judgement."""
     directory = tmp_path_factory.mktemp("runs") / "my-run"
-    search = Search(SPACE, PPO(SPACE, 0, batch_size=10), evaluate, directory, seed=77)
+    search = Search(SPACE, PPO(SPACE, 6, batch_size=10), evaluate, directory, seed=77)
     search.run(45)
     baseline = Search(SPACE, RandomSearch(SPACE, 1), evaluate, directory / "random")
     baseline.run(30)

@@ -187,7 +187,7 @@ def test_search_is_resumed_from_its_folder_alone(tmp_path, digits):
     columns = ["number", "key", "seed", "reward", "status", "parameters", "cached", "told_reward"]
     assert resumed.trials()[columns].equals(whole.trials()[columns])
     losses = [
-        [[epoch["loss"] for epoch in json.loads(c) or []] for c in search.trials().curves]
+        [[epoch["loss"] for epoch in c or []] for c in search.trials().curves]
         for search in (whole, resumed)
     ]
     assert losses[0] == losses[1]

@@ -187,13 +187,18 @@ class Cell(Drawable):
         return tuple(state for state in range(self.inputs, self.state_count) if state not in read)
 
     @cached_property
+    def states_read(self) -> frozenset[int]:
+        """The hidden states that the output depends on."""
+        states = set(self.concat)
+        for number in reversed(range(len(self.blocks))):
+            if self.inputs + number in states:
+                states.update(self.blocks[number].inputs)
+        return frozenset(states)
+
+    @cached_property
     def used(self) -> tuple[int, ...]:
         """The blocks (by number, from 0) from which the output can be reached, in order."""
-        reached = set(self.concat)
-        for number in reversed(range(len(self.blocks))):
-            if self.inputs + number in reached:
-                reached.update(self.blocks[number].inputs)
-        return tuple(n for n in range(len(self.blocks)) if self.inputs + n in reached)
+        return tuple(n for n in range(len(self.blocks)) if self.inputs + n in self.states_read)
 
     def state_name(self, state: int) -> str:
         """What readers call a hidden state: see :func:`state_name`."""

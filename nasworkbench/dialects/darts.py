@@ -16,7 +16,6 @@ Three of its names want care:
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from ..checks import whole
 from ..errors import DialectError, listed
@@ -89,17 +88,14 @@ def dumps(genotype: Genotype) -> str:
 
 
 def _read_cell(pairs_node: ast.expr, concat_node: ast.expr, field: str) -> Cell:
-    states: list[Any] = []
-    operations: list[Any] = []
-    for pair in sequence(literal(pairs_node, f"'{field}'"), f"'{field}'"):
-        where = f"'{field}', block {len(states) // 2}"
-        entries = sequence(pair, where)
-        if len(entries) != 2:
+    where = f"'{field}'"
+    pairs = [sequence(pair, where) for pair in sequence(literal(pairs_node, where), where)]
+    for pair in pairs:
+        if len(pair) != 2:
             raise DialectError(f"{where}: expected ('operation', state), got {pair!r:.60}")
-        operations.append(entries[0])
-        states.append(entries[1])
+    operations, states = ([pair[place] for pair in pairs] for place in (0, 1))
     concat = _concat(concat_node, f"'{field}_concat'")
-    return read_cell(f"'{field}'", states, operations, concat, OURS, REFUSED)
+    return read_cell(where, states, operations, concat, OURS, REFUSED)
 
 
 def _concat(node: ast.expr, where: str) -> list[int]:

@@ -46,11 +46,10 @@ def _add_cell(graph: graphviz.Digraph, cell: Cell, prefix: str, theme: Theme) ->
     inputs = [f"{prefix}_input_{state}" for state in range(cell.inputs)]
     outputs = [f"{prefix}_block_{number}_combine" for number in range(len(cell.blocks))]
     names = inputs + outputs  # by hidden state
-    live = {s for n in cell.used for s in cell.blocks[n].inputs} | set(cell.concat)
     with graph.subgraph(name=f"{prefix}_inputs") as row:
         row.attr(rank="same")
         for state, name in enumerate(inputs):
-            paint = painted(theme.state, theme, state in live)
+            paint = painted(theme.state, theme, state in cell.states_read)
             row.node(name, cell.state_name(state), shape="ellipse", **paint)
         for older, newer in pairwise(inputs):  # drawn in order
             row.edge(older, newer, style="invis")

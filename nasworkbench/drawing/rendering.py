@@ -6,7 +6,6 @@ import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,6 @@ class Drawing:
         Raises:
             WorkbenchError: graphviz is not installed.
         """
-        return self._svg
-
-    @cached_property
-    def _svg(self) -> str:
         return accessible(render(self.source, "svg").decode(), self.title, self.text)
 
     def png(self, dpi: int = DPI) -> bytes:

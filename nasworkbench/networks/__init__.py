@@ -4,13 +4,12 @@ from .. import drawing
 from .building import build
 from .cell import CellModule
 from .drop_path import drop_path, keep_probability
-from .layout import STEMS, Layer
+from .layout import Layer
 from .network import CellNetwork
 from .operations import State, build_operation
 from .profiling import Profile, profile
 
 __all__ = [
-    "STEMS",
     "CellModule",
     "CellNetwork",
     "Layer",

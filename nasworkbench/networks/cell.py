@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from ..errors import NetworkError
 from ..genotype import Block, Cell
 from .drop_path import drop_path
-from .layout import states_read
 from .operations import FactorizedReduction, Norm, State, build_operation, chain, conv
 
 
@@ -77,18 +76,16 @@ class CellModule(nn.Module):
             raise NetworkError(f"a network's cells have two inputs, this cell has {cell.inputs}")
         self.cell, self.filters = cell, filters
         self.keep = 1.0  # for drop path; CellNetwork.set_drop_path changes it
-        needed = states_read(cell)
-
         self.fit_older: nn.Module | None = None
         self.fit_newer: nn.Module | None = None
         channels = {state: filters for state in range(cell.state_count)}
         if older is None:
             channels[0] = newer
-        elif 0 in needed and older_is_larger:
+        elif 0 in cell.states_read and older_is_larger:
             self.fit_older = FactorizedReduction(older, filters, norm)
-        elif 0 in needed and older != filters:
+        elif 0 in cell.states_read and older != filters:
             self.fit_older = chain([[conv(older, filters, 1)]], norm)
-        if 1 in needed:
+        if 1 in cell.states_read:
             self.fit_newer = chain([[conv(newer, filters, 1)]], norm)
 
         def operation(name: str, state: int) -> nn.Module:

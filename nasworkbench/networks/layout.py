@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..checks import is_whole
 from ..errors import NetworkError
-from ..genotype import Cell, Genotype
+from ..genotype import Genotype
 
 #: The two stems (NASNet paper, Figure 2): one 3x3 convolution, or one followed by two small
 #: reduction cells, so that a 224 x 224 image enters the first stage as a 28 x 28 map.
@@ -78,7 +78,7 @@ def lay_out(
     def append_cell(name: str, role: str, stage: int, width: int) -> None:
         nonlocal pair
         cell = genotype.normal if role == "normal" else genotype.reduction
-        inputs = tuple(pair[state] for state in (0, 1) if state in states_read(cell))
+        inputs = tuple(pair[state] for state in (0, 1) if state in cell.states_read)
         channels = len(cell.concat) * width
         halvings = layers[-1].halvings + (role != "normal")
         layers.append(Layer(name, role, inputs, channels, stage, width, halvings, pair))
@@ -105,12 +105,6 @@ def lay_out(
             number += 1
     append_head("classifier", 3)
     return _reaching_a_head(layers)
-
-
-def states_read(cell: Cell) -> set[int]:
-    """The hidden states that the output of a cell depends on."""
-    read = {state for number in cell.used for state in cell.blocks[number].inputs}
-    return read | set(cell.concat)
 
 
 def _reaching_a_head(layers: list[Layer]) -> tuple[Layer, ...]:

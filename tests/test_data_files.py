@@ -274,16 +274,16 @@ def test_folders_that_do_not_fit(photographs):
     with pytest.raises(DataError, match=r"bird.*cat and dog"):
         data.load("imagefolder", root=photographs)
     (photographs / "train" / "empty").mkdir()
-    with pytest.raises(DataError, match="empty"):
-        folders.read_folder(photographs / "train", ("cat", "dog", "empty"))
+    with pytest.raises(DataError, match=r"for the classes empty.*remove empty subfolders"):
+        folders.ImageFolder().read(photographs, "train")
 
 
 def test_a_folder_without_classes_or_without_test(tmp_path):
     (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match="one subfolder for each class"):
+    with pytest.raises(DataError, match=r"any class folder in .*train.*one subfolder for each"):
         data.load("imagefolder", root=tmp_path)
     write_images(tmp_path / "train", {"a": 3})
-    with pytest.raises(DataError, match=r"there is no folder .*test"):
+    with pytest.raises(DataError, match=r"No such file or directory.*test'\. Put test images"):
         _ = data.load("imagefolder", root=tmp_path, image_size=8).test
 
 

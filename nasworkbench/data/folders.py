@@ -34,13 +34,23 @@ class ImageFolder(Source):
         return (place / "train").is_dir()
 
     def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
-        if not (place / part).is_dir():
+        from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
+
+        try:
+            class_names, present = (find_classes(place / folder)[0] for folder in ("train", part))
+            if not set(present) <= set(class_names):
+                raise DataError(
+                    f"{place / part} may have subfolders for the classes of train/ only, got "
+                    f"{listed(present)}; train/ has {listed(class_names)}"
+                )
+            labels = {name: label for label, name in enumerate(class_names) if name in present}
+            samples = make_dataset(place / part, labels, IMG_EXTENSIONS)
+        except (FileNotFoundError, NotADirectoryError) as error:  # or a class without images
             raise DataError(
-                f"{self.name}: there is no folder {place / part}; put {part} images there, "
-                "one subfolder for each class"
-            )
-        class_names = _subfolders(place / "train")
-        return read_folder(place / part, class_names), class_names
+                f"{place / part}: {error}. Put {part} images there, in one subfolder for each "
+                "class, and remove empty subfolders"
+            ) from None
+        return _files(samples), tuple(class_names)
 
     def read_validation(self, place: Path) -> AnySplit | None:
         parts = [part for part in ("val", "validation") if (place / part).is_dir()]
@@ -82,31 +92,6 @@ class ImageNet(Source):
                 f"imagenet, {split}: {place} is incomplete or corrupt ({error}). {self.how_to_get}"
             ) from None
         return _files(content.samples), tuple(", ".join(words) for words in content.classes)
-
-
-def read_folder(folder: Path, class_names: tuple[str, ...]) -> FileSplit:
-    """The files of ``folder/CLASS/``, labelled by the place of CLASS in ``class_names``.
-
-    Raises:
-        DataError: no class, a class without images, or a class that the training folder lacks.
-    """
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
-
-    present = _subfolders(folder)
-    if not present or not set(present) <= set(class_names):
-        raise DataError(
-            f"{folder} must have one subfolder for each class of train/, got "
-            f"{listed(present or ['none'])}; train/ has {listed(class_names or ['none'])}"
-        )
-    labels = {name: label for label, name in enumerate(class_names) if name in present}
-    try:
-        return _files(make_dataset(folder, labels, IMG_EXTENSIONS))
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: {error}. Put images there or remove the subfolder") from None
-
-
-def _subfolders(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
 
 
 def _files(samples: Iterable[tuple[str, int]]) -> FileSplit:

@@ -29,7 +29,6 @@ HELD_IN_MEMORY = 256 * 2**20
 class Description:
     """What is known about a data set without reading it."""
 
-    name: str
     summary: str
     place: Path | None  #: the file or folder in which it was found
     places: tuple[Path, ...]  #: where it is searched for, best first
@@ -50,7 +49,7 @@ def describe(name: str, root: str | Path | None = None) -> Description:
     source = _source(name)
     places = tuple(source.places(_folder(root)))
     place = next((place for place in places if source.present(place)), None)
-    return Description(name, source.summary, place, places, source.how_to_get)
+    return Description(source.summary, place, places, source.how_to_get)
 
 
 def load(

@@ -9,8 +9,6 @@ from ..errors import SettingsError
 from ..training import Evaluation
 from .table import Table
 
-MISSING = ("error", "fail")
-
 
 class TableEvaluator:
     """Looks the genotype up in a table; its reward is the validation accuracy there.
@@ -34,7 +32,7 @@ class TableEvaluator:
         if not isinstance(table, Table):
             raise SettingsError(f"a TableEvaluator takes a Table, got {table!r:.80}")
         self.table, self.average = table, flag("average", average)
-        self.missing = choice("missing", missing, MISSING)
+        self.missing = choice("missing", missing, ("error", "fail"))
         self.lookups = 0  #: calls so far, the same architecture counted again
 
     def __call__(self, genotype: Any, seed: int = 0) -> Evaluation:

@@ -115,9 +115,7 @@ class ExactTable(Table):
             SettingsError: two blocks, whose scores would take gigabytes.
         """
         if len(self.token_sequences) > 1000:
-            raise SettingsError(
-                "the scores of two blocks do not fit into memory; use exact_toy(blocks=1)"
-            )
+            raise SettingsError("too many scores for the memory; use exact_toy(blocks=1)")
         log_prob, _ = policy.evaluate(self.token_sequences)
         return torch.stack([flat_gradient(value, policy) for value in log_prob.sum(1)])
 

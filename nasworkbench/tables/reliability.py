@@ -48,9 +48,7 @@ class Reliability:
 
     def __str__(self) -> str:
         if math.isnan(self.icc):
-            return (
-                f"{self.cells:,} cells, {self.seeds} trainings each: their reliability is unknown"
-            )
+            return f"{self.cells:,} cells, {self.seeds} trainings each: reliability unknown"
         low, high = self.icc_interval
         tau_low, tau_high = self.tau_interval
         return (

@@ -101,7 +101,11 @@ def train(
     precision = autocast(device, recipe.amp)
 
     generator = torch.Generator().manual_seed(seed)  # of the shuffling and the augmentation
-    augment = _augmentation(recipe, dataset.image_size, generator)
+    augment = None
+    if recipe.crop != "none" or recipe.flip or recipe.cutout:
+        from .augmentation import Augmentation  # imports torchvision, which few children need
+
+        augment = Augmentation(recipe, dataset.image_size, generator)
     training_batches = Batches(dataset.train, dataset, device, recipe.workers)
     validation_batches = Batches(dataset.validation, dataset, device, recipe.workers)
     images_per_epoch = len(dataset.train)
@@ -191,11 +195,3 @@ def train(
         validation_accuracy=history[-1]["validation_accuracy"] if status == "ok" else None,
         seconds=time.monotonic() - started,
     )
-
-
-def _augmentation(recipe: Recipe, side: int, generator: torch.Generator) -> Any:
-    if recipe.crop == "none" and not recipe.flip and not recipe.cutout:
-        return None
-    from .augmentation import Augmentation  # imports torchvision, which plain children do not need
-
-    return Augmentation(recipe, side, generator)

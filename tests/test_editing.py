@@ -76,9 +76,13 @@ def test_edits_one_field_of_one_block_of_one_cell():
         (
             lambda e: e.set_operation("normal", 3, "left", "identity"),
             GenotypeError,
-            "there is no block 3; it has the blocks 0 to 2",
+            "normal cell: block must be a whole number from 0 to 2, got 3",
         ),
-        (lambda e: e.connect("normal", 0, "top", 0), GenotypeError, "left and right, got 'top'"),
+        (
+            lambda e: e.connect("normal", 0, "top", 0),
+            GenotypeError,
+            "side must be one of left and right, got 'top'",
+        ),
         (lambda e: e.connect("both", 0, "left", 0), WorkbenchError, "normal and reduction"),
         (
             lambda e: e.remove_block("normal", 0),

@@ -17,9 +17,7 @@ from nasworkbench.genotype import Block, Cell, Genotype
 from nasworkbench.tables import Table
 from nasworkbench.widgets.editor import CellEditor, training
 from nasworkbench.widgets.editor.diagram import diagram
-from nasworkbench.widgets.editor.state import EDITS
 from nasworkbench.widgets.editor.training import Training, costs, measured
-from nasworkbench.widgets.editor.widget import REQUESTS
 
 SMALL = {"cells": 1, "filters": 4, "image_size": 8}
 CELL = Cell((Block(0, "identity", 1, "conv_3x3"), Block(2, "conv_1x1", 1, "identity")))
@@ -190,7 +188,7 @@ def test_every_message_of_the_front_end_is_understood(editor):
         ("mutate", {}),
         ("load_zoo", dict(name="darts-v2")),
         ("paste", dict(text=GENOTYPE.to_json(), form="")),
-        *[("size", dict(name=name, value=value)) for name, value in sizes.items()],
+        *[("set_size", dict(name=name, value=value)) for name, value in sizes.items()],
         ("stop", {}),
     ]
     for action, arguments in steps:
@@ -198,7 +196,7 @@ def test_every_message_of_the_front_end_is_understood(editor):
         assert editor.message["kind"] == "text", (action, editor.message)
         assert editor.view["cells"]["normal"]["concat"] == list(editor.genotype.normal.concat)
         assert editor.numbers["json"] == editor.genotype.to_json()
-    assert {action for action, _ in steps} | {"train"} == {*EDITS, *REQUESTS}
+    assert {action for action, _ in steps} | {"train"} == editor.actions.keys()
     assert editor.genotype == GENOTYPE
     assert editor.sizes == sizes
     assert editor.numbers["parameters"] == costs(GENOTYPE, 2, 8, 16)["parameters"]
@@ -217,7 +215,10 @@ def test_automatic_off_keeps_the_output_as_it_is_from_then_on(editor):
         ({"do": "connect", "role": "normal", "block": 0, "side": "left", "state": 3}, "not exist"),
         ({"do": "connect", "role": "normal", "block": "0", "side": "left", "state": 0}, "block"),
         ({"do": "connect", "role": "normal", "block": True, "side": "left", "state": 0}, "block"),
-        ({"do": "connect", "role": "normal", "block": 9, "side": "left", "state": 0}, "no block 9"),
+        (
+            {"do": "connect", "role": "normal", "block": 9, "side": "left", "state": 0},
+            "block must be a whole number from 0 to 1, got 9",
+        ),
         ({"do": "connect"}, "block, role, side and state"),
         ({"do": "undo", "twice": 1}, "undo: missing or unknown: twice"),
         ({"do": "explode"}, "got 'explode'"),
@@ -233,11 +234,17 @@ def test_automatic_off_keeps_the_output_as_it_is_from_then_on(editor):
         ({"do": "paste", "text": "rm -rf", "form": ""}, "no form known here"),
         ({"do": "paste", "text": "x", "form": "keras"}, "form must be one of JSON, darts"),
         ({"do": "load_zoo", "name": "resnet"}, "resnet"),
-        ({"do": "size", "name": "cells", "value": 0}, "cells must be a whole number from 1 to 20"),
-        ({"do": "size", "name": "cells", "value": None}, "from 1 to 20, got None"),
-        ({"do": "size", "name": "image_size", "value": 2}, "too small"),
-        ({"do": "size", "name": "filters", "value": 10**9}, "from 1 to 512"),
-        ({"do": "size", "name": "depth", "value": 1}, "cells, filters and image_size, got 'depth'"),
+        (
+            {"do": "set_size", "name": "cells", "value": 0},
+            "cells must be a whole number from 1 to 20",
+        ),
+        ({"do": "set_size", "name": "cells", "value": None}, "from 1 to 20, got None"),
+        ({"do": "set_size", "name": "image_size", "value": 2}, "too small"),
+        ({"do": "set_size", "name": "filters", "value": 10**9}, "from 1 to 512"),
+        (
+            {"do": "set_size", "name": "depth", "value": 1},
+            "cells, filters and image_size, got 'depth'",
+        ),
         ({"do": "train"}, r"pass an evaluator, such as CellEditor\(genotype, evaluator="),
         ({"do": "undo"}, "nothing to undo"),
     ],
@@ -351,9 +358,9 @@ def test_a_wrong_argument_is_refused(arguments, words):
         CellEditor(**arguments)
 
 
-def test_the_front_end_asks_only_for_what_python_does():
+def test_the_front_end_asks_only_for_what_python_does(editor):
     asked = set(re.findall(r'send\("(\w+)"', CellEditor._esm))
-    assert asked | {"train", "stop", "undo", "redo", "set_output"} == {*EDITS, *REQUESTS}
+    assert asked | {"train", "stop", "undo", "redo", "set_output"} == editor.actions.keys()
     assert "import " not in CellEditor._esm.replace("// ", "")
     assert "http" not in CellEditor._esm.replace("http://www.w3.org/2000/svg", "")
 
@@ -469,7 +476,7 @@ def test_an_edit_while_training_is_refused_and_comes_through_afterwards():
     with pytest.raises(WorkbenchError, match="under way"):
         editor.genotype = nw.zoo.get("nasnet-a")
     assert editor.genotype is GENOTYPE
-    send(editor, "size", name="filters", value=8)  # counts, and edits nothing
+    send(editor, "set_size", name="filters", value=8)  # counts, and edits nothing
     assert editor.sizes["filters"] == 8
     evaluator.go.set()
     assert editor.trial.wait(20)

@@ -50,7 +50,7 @@ def test_steps_follow_the_order_of_completion(folder):
                 state.probabilities, history.distributions(state.trial.number)
             )
     for wrong in (0, 34, -1, 2.0, True, "3"):
-        with pytest.raises(SettingsError, match=r"no step .*: steps go from 1 to 33"):
+        with pytest.raises(SettingsError, match=r"step must be a whole number from 1 to 33, got"):
             state.go(wrong)
     assert state.step == 33
 
@@ -133,7 +133,7 @@ def test_a_shipped_recording_by_its_name():
 
 
 def test_bad_sources(tmp_path, monkeypatch):
-    with pytest.raises(StoreError, match=r"no folder 'nowhere', and no recording of that name"):
+    with pytest.raises(StoreError, match=r"there is no folder or recording 'nowhere'"):
         ReplayState("nowhere")
     with pytest.raises(StoreError, match="a replay shows a run folder, a Search"):
         ReplayState(7)
@@ -268,11 +268,11 @@ def test_what_is_shown_is_this_step(folder):
 def test_a_refused_step_is_said_and_the_last_one_stays(folder):
     widget = SearchReplay(folder)
     widget.step = 5
-    with pytest.raises(SettingsError, match="steps go from 1 to 33"):
+    with pytest.raises(SettingsError, match="step must be a whole number from 1 to 33"):
         widget.step = 34
     widget.go(34)  # what a callback does
     assert widget.step == 5 and widget.slider.value == 5
-    assert "there is no step 34" in words(widget.sentence)
+    assert "from 1 to 33, got 34" in words(widget.sentence)
     assert 'role="status"' in widget.sentence.value
     widget.slider.set_state({"value": 900})  # the slider's own limits
     assert widget.step == 33

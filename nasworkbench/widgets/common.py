@@ -24,14 +24,14 @@ def escaped(text: object) -> str:
     return html.escape(str(text))
 
 
-def style_sheet(more: str = "") -> ipywidgets.HTML:
+def style_sheet(*names: str) -> ipywidgets.HTML:
     """The style sheet, a part of every widget that uses :func:`text`. It is sent once: a new one
     with every change would make the browser lay out the whole page again.
 
     Args:
-        more: rules of the widget's own.
+        names: files with the widget's own rules.
     """
-    style = front_end("common.css") + more
+    style = "".join(front_end(name) for name in ("common.css", *names))
     return ipywidgets.HTML(f"<style>{style}</style>", layout={"display": "none"})
 
 
@@ -81,12 +81,20 @@ def image(kind: str, content: bytes, words: str, style: str = "max-width: 100%")
     return f'<img alt="{escaped(words)}" src="data:image/{kind};base64,{data}" style="{style}">'
 
 
+def attempt(function: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Any, str]:
+    """What the function returns, and no words; or None, and the library's reason why not."""
+    try:
+        return function(*arguments, **named), ""
+    except WorkbenchError as error:
+        return None, str(error)
+
+
 def drawn(thing: Any) -> str:
     """The drawing of a cell or an architecture as HTML; its text, where it cannot be drawn."""
-    try:
-        return image("svg+xml", draw(thing).svg().encode(), str(thing))
-    except WorkbenchError as error:  # graphviz is not installed
-        return f'<pre>{escaped(thing)}</pre><div class="nwb-faint">{escaped(error)}</div>'
+    svg, reason = attempt(lambda: draw(thing).svg())
+    if svg is None:  # graphviz is not installed
+        return f'<pre>{escaped(thing)}</pre><div class="nwb-faint">{escaped(reason)}</div>'
+    return image("svg+xml", svg.encode(), str(thing))
 
 
 def table(rows: Iterable[Iterable[object]], head: Iterable[str] = (), css_class: str = "") -> str:

@@ -34,7 +34,7 @@ class Tab:
     """
 
     words: Callable[[DashboardState], str]
-    picture: Callable[[DashboardState], bytes | None] | None = None
+    picture: Callable[[DashboardState], bytes | None] = lambda state: None
     shows: Callable[[DashboardState], str] = lambda state: f"the first {state.done:,} trials"
 
 

@@ -21,10 +21,19 @@ import traitlets
 from matplotlib.figure import Figure
 
 from ...checks import whole
-from ...errors import WorkbenchError
 from ...executors import Executor
 from ...search import Search
-from ..common import AnsweringWidget, Panel, escaped, front_end, row, say, style_sheet, text
+from ..common import (
+    AnsweringWidget,
+    Panel,
+    attempt,
+    escaped,
+    front_end,
+    row,
+    say,
+    style_sheet,
+    text,
+)
 from .state import AT_WORK, PHASES, DashboardState, Pace, in_words
 from .tabs import TABS, summary
 
@@ -32,12 +41,6 @@ READ_EVERY = 0.2  # seconds between two readings of a search that runs
 REST = 1.0  # of one that does not: another process, or a notebook cell, may go on with it
 READING, DRAWING = 0.005, 0.01  # shares of the time that they may take at most
 TRIALS = 20  # in the field of a search that has none left; this project's choice
-
-#: The tabs' names are never cut off: where they are too many for a line, they take two.
-STYLE = """
-.nwb-dashboard .lm-TabBar-content, .nwb-dashboard .p-TabBar-content { flex-wrap: wrap; }
-.nwb-dashboard .widget-tab > .lm-TabBar .lm-TabBar-tab { flex: 0 0 auto; min-width: 0; }
-"""
 
 
 class Buttons(AnsweringWidget):
@@ -149,7 +152,14 @@ class SearchDashboard(Panel):
         self.tabs.observe(self._turned, "selected_index")
         return [
             row([self.field, self.buttons]),
-            *(self.bar, self.numbers, self.sentence, self.problem, self.tabs, style_sheet(STYLE)),
+            *(
+                self.bar,
+                self.numbers,
+                self.sentence,
+                self.problem,
+                self.tabs,
+                style_sheet("dashboard/dashboard.css"),
+            ),
         ]
 
     @property
@@ -170,24 +180,20 @@ class SearchDashboard(Panel):
             SettingsError: the search is running already, or as for :meth:`Search.start`.
         """
         more = self.field.value if trials is None else trials
-        self.state.start(more, self.executor, self.workers)
-        self._accepted()
+        self._do(self.state.start, more, self.executor, self.workers)
 
     def pause(self) -> None:
         """Start no further trial until :meth:`resume`; a SettingsError if nothing runs."""
-        self.state.pause()
-        self._accepted()
+        self._do(self.state.pause)
 
     def resume(self) -> None:
         """Go on after a pause; a SettingsError if there is none."""
-        self.state.resume()
-        self._accepted()
+        self._do(self.state.resume)
 
     def stop(self) -> None:
         """End soon: an inline child after its batch, workers at once. Their trials run again.
         A SettingsError if nothing runs."""
-        self.state.stop()
-        self._accepted()
+        self._do(self.state.stop)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the search has ended, and show how.
@@ -202,7 +208,8 @@ class SearchDashboard(Panel):
             self._wanted = True
             self.refresh()
 
-    def _accepted(self) -> None:
+    def _do(self, action: Callable[..., None], *arguments: Any) -> None:
+        action(*arguments)
         self._refusal = ""
         self._wake.set()
 
@@ -266,15 +273,12 @@ class SearchDashboard(Panel):
     def _stale(self) -> bool:
         """Whether the visible picture does not show what has been read."""
         tab = TABS[self.tab]
-        return tab.picture is not None and self.drawn.get(self.tab) != tab.shows(self.state)
+        return self.drawn.get(self.tab) != tab.shows(self.state)
 
     def _draw(self) -> None:
         name, tab = self.tab, TABS[self.tab]
-        png, self._undrawn = None, ""
-        try:
-            png = tab.picture(self.state) if tab.picture else None
-        except WorkbenchError as error:
-            self._undrawn = f" No drawing: {error}"
+        png, reason = attempt(tab.picture, self.state)
+        self._undrawn = f" No drawing: {reason}" if reason else ""
         if png is not None:
             self.pictures[name].value = png
         self.pictures[name].layout.display = "none" if png is None else None

@@ -7,19 +7,16 @@ it from that, so that an edited cell looks like every other cell in this library
 from __future__ import annotations
 
 import json
-import math
-import re
 from functools import lru_cache
 from typing import Any
 
 from ...drawing.cells import cell_source
-from ...drawing.dot import theme_named
+from ...drawing.dot import THEMES
 from ...drawing.rendering import render
 from ...genotype import Cell
 
-#: How cell_source names its nodes.
-_NAME = re.compile(r"cell_(?:(input)_(\d+)|block_(\d+)_(left|right|combine)|(output))")
-
+_PREFIX = "cell_"  #: how cell_source begins the names of nodes
+_FRAME = "cluster_cell_block_"
 _POINTS_AN_INCH = 72
 
 
@@ -41,28 +38,32 @@ def diagram(cell: Cell) -> dict[str, Any]:
     Raises:
         WorkbenchError: graphviz is not installed.
     """
-    laid = json.loads(render(cell_source(cell, theme_named("light")), "json"))
-    _, _, width, height = map(float, laid["bb"].split(","))
+    layout = json.loads(render(cell_source(cell, THEMES["light"]), "json"))
+    _, _, width, height = map(float, layout["bb"].split(","))
+    meanings = _meanings(cell)
     nodes: dict[int, dict[str, Any]] = {}
     frames = []
-    for thing in laid["objects"]:
-        if match := _NAME.fullmatch(thing["name"]):
-            nodes[thing["_gvid"]] = _node(cell, thing, match, height)
-        elif match := re.fullmatch(r"cluster_cell_block_(\d+)", thing["name"]):
-            left, bottom, right, top = map(float, thing["bb"].split(","))
-            frames.append(
-                {
-                    "x": left,
-                    "y": height - top,
-                    "width": right - left,
-                    "height": top - bottom,
-                    "used": int(match[1]) in cell.used,
-                }
-            )
+    for shape in layout["objects"]:
+        key = shape["name"].removeprefix(_PREFIX)
+        if key in meanings:
+            x, y = map(float, shape["pos"].split(","))
+            nodes[shape["_gvid"]] = meanings[key] | {
+                "key": key,
+                "x": x,
+                "y": height - y,
+                "width": float(shape["width"]) * _POINTS_AN_INCH,
+                "height": float(shape["height"]) * _POINTS_AN_INCH,
+                "lines": shape["label"].split("\\n"),
+            }
+        elif key.startswith(_FRAME):
+            left, bottom, right, top = map(float, shape["bb"].split(","))
+            size = {"width": right - left, "height": top - bottom}
+            used = int(key.removeprefix(_FRAME)) in cell.used
+            frames.append({"x": left, "y": height - top, "used": used} | size)
     edges = [
         _edge(cell, edge, nodes[edge["tail"]], nodes[edge["head"]], height)
-        for edge in laid["edges"]
-        if edge.get("style") != "invis"  # it holds the inputs in order, and is not seen
+        for edge in layout["edges"]
+        if edge.get("style") != "invis"  # it keeps the inputs in order
     ]
     return {
         "width": width,
@@ -73,68 +74,46 @@ def diagram(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _node(cell: Cell, thing: dict[str, Any], match: re.Match[str], height: float) -> dict[str, Any]:
-    x, y = map(float, thing["pos"].split(","))
-    _, state, block, part, _ = match.groups()
-    found: dict[str, Any] = {
-        "key": thing["name"].removeprefix("cell_"),
-        "x": x,
-        "y": height - y,
-        "width": float(thing["width"]) * _POINTS_AN_INCH,
-        "height": float(thing["height"]) * _POINTS_AN_INCH,
-        "lines": thing["label"].split("\\n"),
-        "used": block is None or int(block) in cell.used,
+def _meanings(cell: Cell) -> dict[str, dict[str, Any]]:
+    """What each node of the drawing is, by its key."""
+    reached = {state for number in cell.used for state in cell.blocks[number].inputs}
+    joined = ", ".join(cell.state_name(state) for state in cell.concat)
+    meanings: dict[str, dict[str, Any]] = {
+        "output": {"kind": "output", "used": True, "label": f"output of the cell: joins {joined}"}
     }
-    if state is not None:
-        reaches = {s for number in cell.used for s in cell.blocks[number].inputs} | {*cell.concat}
-        found |= {"kind": "input", "state": int(state), "used": int(state) in reaches}
-        found["label"] = f"{cell.state_name(int(state))}, an input of the cell"
-    elif block is None:
-        names = ", ".join(cell.state_name(joined) for joined in cell.concat)
-        found |= {"kind": "output", "label": f"output of the cell: joins {names}"}
-    elif part == "combine":
-        number = int(block)
-        found |= {"kind": "combine", "block": number, "state": cell.inputs + number}
-        found["label"] = f"block {number}: {cell.blocks[number].combine}"
-    else:
-        read, operation = {
-            side: (read, operation) for side, read, operation in cell.blocks[int(block)].sides
-        }[part]
-        found |= {"kind": "operation", "block": int(block), "side": part, "reads": read}
-        found["label"] = f"block {block}, {part}: {operation} of {cell.state_name(read)}"
-    if not found["used"]:
-        found["label"] += ", not used: the output cannot be reached from it"
-    return found
+    for state in range(cell.inputs):
+        label = f"{cell.state_name(state)}, an input of the cell"
+        used = state in reached or state in cell.concat
+        meanings[f"input_{state}"] = {"kind": "input", "state": state, "used": used, "label": label}
+    for number, block in enumerate(cell.blocks):
+        shared: dict[str, Any] = {"block": number, "used": number in cell.used}
+        for side, read, operation in block.sides:
+            label = f"block {number}, {side}: {operation} of {cell.state_name(read)}"
+            node = {"kind": "operation", "side": side, "reads": read, "label": label}
+            meanings[f"block_{number}_{side}"] = shared | node
+        node = {"kind": "combine", "state": cell.inputs + number}
+        label = f"block {number}: {block.combine}"
+        meanings[f"block_{number}_combine"] = shared | node | {"label": label}
+    for meaning in meanings.values():
+        if not meaning["used"]:
+            meaning["label"] += ", not used: the output cannot be reached from it"
+    return meanings
 
 
 def _edge(
     cell: Cell, edge: dict[str, Any], source: dict[str, Any], target: dict[str, Any], height: float
 ) -> dict[str, Any]:
-    """``pos`` is ``e,x,y`` (where the arrow ends) and the control points of a Bézier spline."""
-    tip, *points = [
-        (float(x), height - float(y))
-        for x, y in (word.split(",")[-2:] for word in edge["pos"].split())
-    ]
-    start, *rest = (f"{x:.2f},{y:.2f}" for x, y in points)
+    """An edge from what graphviz drew: a Bézier spline, and a polygon as its arrow head."""
+    marks: list[dict[str, Any]] = [*edge["_draw_"], *edge["_hdraw_"]]
+    drawn = {mark["op"]: mark.get("points", ()) for mark in marks}
+    start, *line = (f"{x:.2f},{height - y:.2f}" for x, y in drawn["b"])
+    tip = " ".join(f"{x:.2f},{height - y:.2f}" for x, y in drawn["P"])
     reads = source.get("state", cell.inputs)
-    kind = "inner" if reads >= cell.inputs else "newer" if reads == cell.inputs - 1 else "older"
-    used = target["used"] if target["kind"] != "combine" else source["used"]
     return {
-        "path": f"M{start}C{' '.join(rest)}",
-        "tip": _arrow_head(points[-1], tip),
+        "path": f"M{start}C{' '.join(line)}",
+        "tip": f"M{tip}Z",
         "source": source["key"],
         "target": target["key"],
-        "kind": kind,
-        "used": used,
+        "kind": "inner" if reads >= cell.inputs else ("older", "newer")[reads == cell.inputs - 1],
+        "used": target["used"] if target["kind"] != "combine" else source["used"],
     }
-
-
-def _arrow_head(base: tuple[float, float], tip: tuple[float, float]) -> str:
-    """A triangle from the end of the line to the tip, half as wide as long on either side."""
-    (x, y), (tip_x, tip_y) = base, tip
-    length = math.hypot(tip_x - x, tip_y - y) or 1.0
-    across_x, across_y = -(tip_y - y) / length * 1.8, (tip_x - x) / length * 1.8
-    return (
-        f"M{x + across_x:.2f},{y + across_y:.2f} {tip_x:.2f},{tip_y:.2f} "
-        f"{x - across_x:.2f},{y - across_y:.2f}Z"
-    )

@@ -292,7 +292,7 @@ function render({ model, el }) {
       if (!typed.delete(name)) return;
       const value = inputs[name].value === "" ? null : Number(inputs[name].value);
       asked.set(name, (asked.get(name) ?? 0) + 1);
-      send("size", { name, value }, () => {
+      send("set_size", { name, value }, () => {
         asked.set(name, asked.get(name) - 1);
         drawSizes();
       });

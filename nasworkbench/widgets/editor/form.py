@@ -96,7 +96,7 @@ class EditorForm(Panel):
         self._when_chosen(self.automatic, "set_automatic", "on")
         self._when_chosen(self.output, "set_output", "states")
         for name, widget in self.sizes.items():
-            self._when_chosen(widget, "size", "value", name=name)
+            self._when_chosen(widget, "set_size", "value", name=name)
         self._watched = {
             "view": self._fill,
             "numbers": self._fill_numbers,
@@ -139,7 +139,7 @@ class EditorForm(Panel):
 
         def callback(change: Any) -> None:
             if not self._filling:
-                place = {} if action == "size" else {"role": self.role.value}
+                place = {} if action == "set_size" else {"role": self.role.value}
                 self._ask(action, **place, **others, **{argument: change["new"]})
 
         widget.observe(callback, "value")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 
 from ... import zoo
-from ...checks import is_whole
+from ...checks import choice, whole
 from ...controllers.evolution import mutate
 from ...dialects.detect import detect
 from ...errors import GenotypeError, SpaceError, WorkbenchError, listed
@@ -74,6 +74,9 @@ class EditorState:
                 f"a CellEditor starts from a Genotype or a CellSpace, got {start!r:.80}; "
                 'zoo.get("nasnet-a") gives a genotype'
             )
+        #: what can be chosen
+        self.operations = self.space.operations if self.space else OPERATIONS
+        self.combinations = self.space.combinations if self.space else COMBINATIONS
         self.check(start)
         self._now = Version.of(start)
         self._before: list[Version] = []
@@ -88,16 +91,6 @@ class EditorState:
     def automatic(self) -> frozenset[str]:
         """The cells (``normal``, ``reduction``) whose output joins the blocks nobody reads."""
         return self._now.automatic
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """What can be chosen: the space's operations, or the whole vocabulary."""
-        return self.space.operations if self.space else OPERATIONS
-
-    @property
-    def combinations(self) -> tuple[str, ...]:
-        """As :attr:`operations`."""
-        return self.space.combinations if self.space else COMBINATIONS
 
     @property
     def can_undo(self) -> bool:
@@ -115,9 +108,7 @@ class EditorState:
         Raises:
             WorkbenchError: another role.
         """
-        if role not in ROLES:
-            raise WorkbenchError(f"a cell is {listed(ROLES)}, got {role!r}")
-        return getattr(self.genotype, role)
+        return getattr(self.genotype, choice("cell", role, ROLES, GenotypeError))
 
     def check(self, genotype: object) -> None:
         """See that this genotype may be edited here.
@@ -293,12 +284,7 @@ class EditorState:
 
     def _block(self, role: str, block: int) -> Block:
         blocks = self.cell(role).blocks
-        if not is_whole(block, 0, len(blocks) - 1):
-            raise GenotypeError(
-                f"{role} cell: there is no block {block!r}; it has the blocks 0 to "
-                f"{len(blocks) - 1}"
-            )
-        return blocks[block]
+        return blocks[whole(f"{role} cell: block", block, 0, len(blocks) - 1, GenotypeError)]
 
     def _change(self, role: str, number: int, field: str, value: Any) -> None:
         blocks = list(self.cell(role).blocks)
@@ -329,6 +315,4 @@ class EditorState:
 
 
 def _side(side: str) -> str:
-    if side not in ("left", "right"):
-        raise GenotypeError(f"a block's inputs are left and right, got {side!r}")
-    return side
+    return choice("side", side, ("left", "right"), GenotypeError)

@@ -38,10 +38,10 @@ def costs(genotype: Genotype, cells: int, filters: int, image_size: int) -> dict
     """
     with torch.device("meta"):  # no weight is drawn, and no random number
         network = CellNetwork(genotype, cells=cells, filters=filters)
+    # to count on the meta device itself, torch would first load its compiler: a second
     cost = profile(network.to_empty(device="cpu"), image_size)
-    names = {0: "stem"} | {stage: f"stage {stage}" for stage in (1, 2, 3)}
     stages = {
-        names[layer.stage]: cost.endpoints[layer.name]
+        f"stage {layer.stage}" if layer.stage else "stem": cost.endpoints[layer.name]
         for layer in network.layout
         if layer.name in cost.endpoints  # the last layer of a stage stays
     }

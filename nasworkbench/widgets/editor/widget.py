@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ from ...errors import TableError, WorkbenchError, listed
 from ...genotype import Genotype
 from ...spaces import CellSpace
 from ...tables import Table
-from ..common import AnsweringWidget, StandIn, front_end
+from ..common import AnsweringWidget, StandIn, attempt, front_end
 from .diagram import diagram
 from .form import EditorForm
 from .state import EDITS, EditorState
@@ -35,9 +36,6 @@ TRAINING = (
     "a training of this cell is under way: press Stop or wait for it, then go on editing (the "
     "cell is as it was)"
 )
-
-#: What a front end may ask for besides an edit -> its arguments.
-REQUESTS: dict[str, set[str]] = {"size": {"name", "value"}, "train": set(), "stop": set()}
 
 #: Largest network that is counted while one waits (this project's choice).
 LARGEST = {"cells": 20, "filters": 512, "image_size": 512}
@@ -55,23 +53,11 @@ def _theme_colours() -> str:
     for name, place in places.items():
         colours: dict[str, str] = {}
         for part, colour in asdict(THEMES[name]).items():
-            if isinstance(colour, dict):
-                colours |= {f"{part}-{what}": value for what, value in colour.items()}
-            else:
-                colours[part] = colour
+            paints = colour if isinstance(colour, dict) else {"": colour}
+            colours |= {f"{part}-{what}".rstrip("-"): value for what, value in paints.items()}
         lines = (f"--nwb-{part}: {value};" for part, value in colours.items())
         rules.append(f"{place} {{ {' '.join(lines)} }}")
     return "\n".join(rules)
-
-
-class _GenotypeTrait(traitlets.TraitType):
-    """Refuses by the library's own error, None included."""
-
-    info_text = "a Genotype"
-
-    def validate(self, obj: Any, value: Any) -> Genotype:
-        obj.check_assigned(value)
-        return value
 
 
 class CellEditor(StandIn, AnsweringWidget):
@@ -99,7 +85,7 @@ class CellEditor(StandIn, AnsweringWidget):
     _esm = front_end("editor/editor.js")
     _css = _theme_colours() + front_end("common.css") + front_end("editor/editor.css")
 
-    genotype = _GenotypeTrait(help="the genotype as it stands")
+    genotype: traitlets.TraitType = traitlets.TraitType(help="the genotype as it stands")
     view = traitlets.Dict(help="what the diagram shows").tag(sync=True)
     numbers = traitlets.Dict(help="what the network costs, and the genotype as text").tag(sync=True)
     training = traitlets.Dict(help="how far a training is").tag(sync=True)
@@ -124,6 +110,11 @@ class CellEditor(StandIn, AnsweringWidget):
         sizes = {"cells": cells, "filters": filters, "image_size": image_size}
         self.sizes = {name: whole(name, size, 1, LARGEST[name]) for name, size in sizes.items()}
         self.trial = Training(evaluator, self._show_training)
+        #: what a front end may ask for
+        self.actions: dict[str, Callable[..., str | None]] = {
+            **{name: getattr(self.state, name) for name in EDITS},
+            **{"set_size": self.set_size, "train": self.train, "stop": self.trial.stop},
+        }
         self._lock = threading.RLock()  # messages and the training come in threads of their own
         super().__init__()
         self._publish("")
@@ -136,16 +127,30 @@ class CellEditor(StandIn, AnsweringWidget):
         """The same editor as a form of drop-down lists; both show the same state."""
         return EditorForm(self)
 
-    def perform(self, message: dict[str, Any]) -> bool:
-        """Do what a message asks for; a refusal is said in :attr:`message`. Whether it was done."""
+    def set_size(self, name: str, value: int) -> None:
+        """Set N (``cells``), F (``filters``) or the images' side (``image_size``) of the network
+        that is counted.
+
+        Raises:
+            WorkbenchError: no such network, or one too large to count while one waits.
+        """
+        choice("name", name, LARGEST)
+        sizes = self.sizes | {name: whole(name, value, 1, LARGEST[name])}
+        remembered_costs(self.state.genotype, **sizes)  # refuses what cannot be built
+        self.sizes = sizes
+
+    def train(self) -> None:
+        """Train this genotype's network in the background."""
+        self.trial.start(self.state.genotype)
+
+    def perform(self, message: dict[str, Any]) -> None:
+        """Do what a message asks for; a refusal is said in :attr:`message`."""
         with self._lock:
-            try:
-                said = self._do(message)
-            except WorkbenchError as error:
-                self._say(str(error), "problem")
-                return False
-            self._publish(said)
-            return True
+            words, refusal = attempt(self._do, **message)
+            if refusal:
+                self._say(refusal, "problem")
+            else:
+                self._publish(words or "")
 
     def close(self) -> None:
         """Take the widget off the page and end a training; the genotype stays."""
@@ -160,50 +165,29 @@ class CellEditor(StandIn, AnsweringWidget):
         except Exception as error:  # else it would be lost in the kernel's log
             self._say(f"this failed: {type(error).__name__}: {error}", "problem")
 
-    def _do(self, message: dict[str, Any]) -> str:
+    def _do(self, do: Any = None, **arguments: Any) -> str | None:
         """Carry a message out. Returns what is to be said of it.
 
         Raises:
             WorkbenchError: it is not legal; nothing has changed.
         """
-        arguments = dict(message)
-        name = arguments.pop("do", None)
-        if name not in (known := (*EDITS, *REQUESTS)):
-            raise WorkbenchError(f"the editor can do {listed(known)}; got {name!r:.80}")
-        edit = getattr(self.state, name) if name in EDITS else None
-        wanted = REQUESTS[name] if edit is None else inspect.signature(edit).parameters.keys()
-        if wrong := arguments.keys() ^ wanted:
-            raise WorkbenchError(f"{name}: missing or unknown: {listed(sorted(map(str, wrong)))}")
-        if edit is not None:
+        if not isinstance(do, str) or do not in self.actions:
+            raise WorkbenchError(f"the editor can do {listed(self.actions)}; got {do!r:.80}")
+        action = self.actions[do]
+        if wrong := arguments.keys() ^ inspect.signature(action).parameters.keys():
+            raise WorkbenchError(f"{do}: missing or unknown: {listed(sorted(map(str, wrong)))}")
+        if do in EDITS and self.trial.running:
+            raise WorkbenchError(TRAINING)
+        return action(**arguments)
+
+    @traitlets.validate("genotype")
+    def _check_assigned(self, proposal: dict[str, Any]) -> Genotype:
+        genotype = proposal["value"]
+        if genotype is not self.state.genotype:
             if self.trial.running:
                 raise WorkbenchError(TRAINING)
-            return edit(**arguments) or ""
-        if name == "size":
-            self._set_size(**arguments)
-        elif name == "train":
-            self.trial.start(self.state.genotype)
-        else:
-            self.trial.stop()
-        return ""
-
-    def _set_size(self, name: str, value: Any) -> None:
-        """Set N, F or the side of the images of the network that is counted."""
-        choice("name", name, LARGEST)
-        sizes = self.sizes | {name: whole(name, value, 1, LARGEST[name])}
-        remembered_costs(self.state.genotype, **sizes)  # refuses what cannot be built
-        self.sizes = sizes
-
-    def check_assigned(self, genotype: object) -> None:
-        """See that this may be assigned to :attr:`genotype`.
-
-        Raises:
-            WorkbenchError: no genotype, one outside of the space, or a training is under way.
-        """
-        if genotype is self.state.genotype:
-            return
-        if self.trial.running:
-            raise WorkbenchError(TRAINING)
-        self.state.check(genotype)
+            self.state.check(genotype)
+        return genotype
 
     @traitlets.observe("genotype")
     def _take_assigned(self, change: Any) -> None:
@@ -230,10 +214,7 @@ class CellEditor(StandIn, AnsweringWidget):
         state, genotype = self.state, self.state.genotype
         cells = {}
         for role, cell in genotype.cells:
-            try:
-                drawn, problem = diagram(cell), ""
-            except WorkbenchError as error:
-                drawn, problem = None, str(error)
+            drawn, problem = attempt(diagram, cell)
             cells[role] = {
                 "diagram": drawn,
                 "problem": problem,
@@ -258,16 +239,16 @@ class CellEditor(StandIn, AnsweringWidget):
 
     def _numbers(self) -> dict[str, Any]:
         genotype = self.state.genotype
-        numbers: dict[str, Any] = {"sizes": self.sizes, "problem": "", "darts": "", "no_darts": ""}
-        try:
-            numbers |= remembered_costs(genotype, **self.sizes)
-        except WorkbenchError as error:
-            numbers["problem"] = str(error)
-        try:
-            numbers["darts"] = dialects.dumps(genotype, "darts")
-        except WorkbenchError as error:
-            numbers["no_darts"] = str(error)
-        return numbers | {"json": genotype.to_json(), "measured": measured(genotype, self.table)}
+        cost, problem = attempt(remembered_costs, genotype, **self.sizes)
+        darts, no_darts = attempt(dialects.dumps, genotype, "darts")
+        return (cost or {}) | {
+            "sizes": self.sizes,
+            "problem": problem,
+            "darts": darts or "",
+            "no_darts": no_darts,
+            "json": genotype.to_json(),
+            "measured": measured(genotype, self.table),
+        }
 
     def _show_training(self) -> None:
         with self._lock:

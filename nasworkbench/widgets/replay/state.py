@@ -11,7 +11,7 @@ import numpy
 from matplotlib.figure import Figure
 
 from ... import plots, recordings
-from ...checks import is_whole
+from ...checks import whole
 from ...errors import SettingsError, StoreError, listed
 from ...genotype import Genotype
 from ...plots.decisions import draw_policy, policy_rows
@@ -88,12 +88,9 @@ class ReplayState:
         Raises:
             SettingsError: there is no such step.
         """
-        if not is_whole(step, 1, len(self)):
-            raise SettingsError(
-                f"there is no step {step!r}: "
-                + (f"steps go from 1 to {len(self)}" if len(self) else "no trial has ended yet")
-            )
-        self.step = step
+        if not len(self):
+            raise SettingsError("there is no step to show: no trial has ended yet")
+        self.step = whole("step", step, 1, len(self))
 
     def close(self) -> None:
         """Close the run folder."""
@@ -126,33 +123,30 @@ class ReplayState:
         if trial is None:
             return []
         update, place = self._lessons.get(trial.number, ({}, 0))
-        rows: list[tuple[str, str, str]] = []
-
-        def row(name: str, value: float | None, form: str, meaning: str) -> None:
-            if value is not None:
-                rows.append((name, format(value, form), meaning))
-
-        row("reward", trial.reward, ".4f", "what the evaluator measured")
-        if trial.told_reward != trial.reward:
-            row("told", trial.told_reward, ".4f", "what the controller was told instead")
-        row("baseline", update.get("baseline_before"), ".4f",
-            "what the controller expected: a moving average")  # fmt: skip
-        if "advantages" in update:
-            advantage = update["advantages"][place]
+        advantage = update["advantages"][place] if "advantages" in update else None
+        lesson = "no lesson"
+        if advantage:
             more = "more" if advantage > 0 else "less"
             lesson = f"so update {update['update']} makes these decisions {more} probable"
-            row("advantage", advantage, "+.3f", lesson if advantage else "no lesson")
-        clip = self.history.controller["settings"].get("clip")
-        ratio = "P now / P when drawn, mean over that update's batch"
-        row("ratio", update.get("ratio"), ".3f", ratio)
-        clipped = f"of those ratios were outside 1 ± {clip}"
-        row("clip fraction", update.get("clip_fraction"), ".1%", clipped)
+        told = trial.told_reward if trial.told_reward != trial.reward else None
+        entropy, log_prob = None, None
         if probabilities is not None:
-            entropy = _mean_entropy(probabilities)
-            row("entropy", entropy, ".3f", f"nats per decision; undecided: {self.even:.3f}")
-            log_prob = trial.proposal.log_prob
-            row("log P", log_prob, ".2f", "of the whole token sequence, when it was drawn")
-        return rows
+            entropy, log_prob = _mean_entropy(probabilities), trial.proposal.log_prob
+        clip = self.history.controller["settings"].get("clip")
+        known: list[tuple[str, float | None, str, str]] = [
+            ("reward", trial.reward, ".4f", "what the evaluator measured"),
+            ("told", told, ".4f", "what the controller was told instead"),
+            ("baseline", update.get("baseline_before"), ".4f",
+             "what the controller expected: a moving average"),
+            ("advantage", advantage, "+.3f", lesson),
+            ("ratio", update.get("ratio"), ".3f",
+             "P now / P when drawn, mean over that update's batch"),
+            ("clip fraction", update.get("clip_fraction"), ".1%",
+             f"of those ratios were outside 1 ± {clip}"),
+            ("entropy", entropy, ".3f", f"nats per decision; undecided: {self.even:.3f}"),
+            ("log P", log_prob, ".2f", "of the whole token sequence, when it was drawn"),
+        ]  # fmt: skip
+        return [(name, format(n, form), words) for name, n, form, words in known if n is not None]
 
     def remark(self) -> str:
         """What is missing, and why; empty if nothing is."""
@@ -236,18 +230,13 @@ def run_folder(source: str | Path) -> Path:
     Raises:
         StoreError: neither.
     """
-    if not isinstance(source, str | Path):
-        raise StoreError(
-            f"a replay shows a run folder, a Search, or a recording by its name "
-            f"({listed(recordings.names())}); got {source!r:.80}"
-        )
-    if Path(source).exists():
+    if isinstance(source, str | Path) and Path(source).exists():
         return Path(source)
     if source in recordings.names():
         return recordings.folder(str(source))
     raise StoreError(
-        f"there is no folder {str(source)!r}, and no recording of that name; the recordings are "
-        f"{listed(recordings.names())}"
+        f"a replay shows a run folder, a Search, or a recording by its name "
+        f"({listed(recordings.names())}); there is no folder or recording {source!r:.80}"
     )
 
 

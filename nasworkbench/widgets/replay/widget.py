@@ -25,12 +25,6 @@ SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
 FILL = f"width:100%;display:block;aspect-ratio:{CURVE[0]}/{CURVE[1]}"
 INTERVAL = 250  # milliseconds a step while it plays
 
-STYLE = """
-.nwb-step td:nth-child(2) { font-weight: 700; font-variant-numeric: tabular-nums; }
-.nwb-step td:nth-child(3) { color: var(--jp-ui-font-color2, currentColor); }
-.nwb-step th { font-weight: normal; white-space: nowrap; }
-"""
-
 
 class SearchReplay(Panel):
     """Replay a recorded search, trial by trial in the order of completion.
@@ -138,7 +132,7 @@ class SearchReplay(Panel):
             _laid_over(picture, self.mark),
             self.part,
             row([self.drawn, self.best], align_items="flex-start"),
-            style_sheet(STYLE),
+            style_sheet("replay/replay.css"),
         ]
 
     def _moved(self, change: dict[str, Any]) -> None:

@@ -9,8 +9,6 @@ changed. Methods return what is to be said of them, if anything; there are no wi
 from __future__ import annotations
 
 import copy
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -30,21 +28,6 @@ COLDEST, HOTTEST = 0.01, 10.0
 
 #: Decisions of a block in a CellSpace: two inputs, two operations, how to combine.
 BLOCK = 5
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What is known after one decision, in nats; ``even`` is a controller that prefers nothing."""
-
-    decided: int  #: decisions so far, this one included
-    log_prob: float  #: log P of this decision's token
-    log_prob_sum: float  #: of all tokens so far: log P of the sequence up to here
-    even_log_prob: float
-    even_log_prob_sum: float
-    entropy: float  #: of this decision
-    mean_entropy: float  #: of the decisions so far
-    even_entropy: float
-    even_mean_entropy: float
 
 
 class StepperState:
@@ -115,10 +98,7 @@ class StepperState:
         Raises:
             SpaceError: there is no such decision; nothing is changed.
         """
-        last = len(self.decisions) - 1
-        if not is_whole(step, 0, last):
-            raise SpaceError(f"there is no decision {step!r}; they are numbered 0 to {last}")
-        self.step = step
+        self.step = whole("decision", step, 0, len(self.decisions) - 1, SpaceError)
 
     def forward(self) -> None:
         """Show the next decision.
@@ -219,24 +199,24 @@ class StepperState:
         self.sequence = tuple(tokens)
 
     @property
-    def numbers(self) -> Numbers:
-        """What is known after the decision that is shown."""
+    def numbers(self) -> dict[str, tuple[float, float]]:
+        """What is known after the decision that is shown, in nats: of this controller, and of one
+        that prefers nothing.
+
+        ``log_prob`` of the decision's token, ``log_prob_sum`` of all tokens so far, ``entropy`` of
+        the decision, ``mean_entropy`` of the decisions so far.
+        """
         shown = self.log_distribution[: self.step + 1]
         finite = numpy.where(numpy.isinf(shown), 0.0, shown)
         entropies = -(numpy.exp(finite) * finite).sum(1)
         log_probs = shown[numpy.arange(len(shown)), list(self.tokens)]
-        even = [math.log(decision.choices) for decision in self.decisions[: self.step + 1]]
-        return Numbers(
-            len(shown),
-            float(log_probs[-1]),
-            math.fsum(log_probs),
-            -even[-1],
-            -math.fsum(even),
-            float(entropies[-1]),
-            float(entropies.mean()),
-            even[-1],
-            math.fsum(even) / len(even),
-        )
+        even = numpy.log([decision.choices for decision in self.decisions[: self.step + 1]])
+        return {
+            "log_prob": (log_probs[-1], -even[-1]),
+            "log_prob_sum": (log_probs.sum(), -even.sum()),
+            "entropy": (entropies[-1], even[-1]),
+            "mean_entropy": (entropies.mean(), even.mean()),
+        }
 
     # --- what is being built ----------------------------------------------------------------------
 

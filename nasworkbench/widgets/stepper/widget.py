@@ -19,28 +19,10 @@ from ...controllers.policy_gradient import PolicyGradient
 from ...errors import WorkbenchError
 from ...plots import figure, png
 from ...plots.decisions import axis_top, decision_rows, draw_decision, draw_policy, policy_rows
-from ...plots.style import BLUE, SKY
 from ...spaces import CellSpace
 from ...spaces.base import Tokens
 from ..common import Panel, button, drawn, escaped, image, row, say, style_sheet, table, text
 from .state import COLDEST, HOTTEST, StepperState
-
-#: Bars in two blues of the figures; all text in the notebook's own colours.
-STYLE = f"""
-.nwb-bars th, .nwb-numbers th {{ font-weight: normal; white-space: nowrap; }}
-.nwb-bars td.nwb-lane {{ width: 200px; padding: 1px 10px 1px 0; }}
-.nwb-lane > div {{
-  position: relative; height: 17px; background: var(--jp-layout-color2, rgba(128, 128, 128, 0.15));
-}}
-.nwb-bar {{ height: 100%; background: {SKY}; }}
-.nwb-drawn .nwb-bar {{ background: {BLUE}; }}
-.nwb-drawn th, .nwb-drawn td {{ font-weight: 700; }}
-.nwb-even {{ position: absolute; top: -3px; bottom: -3px; border-left: 2px dotted; }}
-.nwb-bars td, .nwb-numbers td {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
-.nwb-cells {{ display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-end; }}
-.nwb-cells figure {{ margin: 0; max-width: 100%; }}
-.nwb-cells img {{ display: block; height: auto; }}
-"""
 
 
 class ControllerStepper(Panel):
@@ -129,7 +111,7 @@ class ControllerStepper(Panel):
         with self._lock:
             state = self.state
             heat = f", temperature {state.temperature:.3g}" if state.temperature != 1 else ""
-            so_far = f"log P so far {state.numbers.log_prob_sum:.2f} nats{heat}"
+            so_far = f"log P so far {state.numbers['log_prob_sum'][0]:.2f} nats{heat}"
             title = f"decision {state.step}, {state.decision.name}: {so_far}"
             made, (above, below) = figure(2, 1, size=(8.0, 8.6))
             draw_decision(self._rows(), above, title)
@@ -185,7 +167,7 @@ class ControllerStepper(Panel):
             row([self._bars, beside], align_items="flex-start", min_height=f"{20 * most + 26}px"),
             self._cells,
             self._map,
-            style_sheet(STYLE),
+            style_sheet("stepper/stepper.css"),
         ]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
@@ -291,20 +273,22 @@ def _bars(rows: pandas.DataFrame) -> str:
 
 def _numbers(state: StepperState) -> str:
     """log P and entropy, of this decision and so far, beside those of an even controller."""
-    n = state.numbers
+    count = len(state.tokens)
+    names = {
+        "log_prob": "log P of the token",
+        "log_prob_sum": f"log P of all {count}",
+        "entropy": "entropy of the decision",
+        "mean_entropy": f"entropy, mean of all {count}",
+    }
     rows = [
-        ("log P of the token", n.log_prob, n.even_log_prob),
-        (f"log P of all {n.decided}", n.log_prob_sum, n.even_log_prob_sum),
-        ("entropy of the decision", n.entropy, n.even_entropy),
-        (f"entropy, mean of all {n.decided}", n.mean_entropy, n.even_mean_entropy),
+        (names[key], f"{value:.3f}", f"{even:.3f}") for key, (value, even) in state.numbers.items()
     ]
-    lines = [(name, f"{value:.3f}", f"{even:.3f}") for name, value, even in rows]
     notes = f"Read after {state.updates} updates of the controller."
     if state.learned_since:
         notes += f" <b>It has learned since ({state.learned_since} more): press Refresh.</b>"
     if state.temperature != 1:
         notes += f" All at temperature {state.temperature:.3g}."
-    numbers = table(lines, ("in nats", "controller", "even"), "nwb-numbers")
+    numbers = table(rows, ("in nats", "controller", "even"), "nwb-numbers")
     return f'{numbers}<div class="nwb-faint">{notes}</div>'
 
 

@@ -3,11 +3,17 @@
 #: Tests that take more than three seconds on a quiet machine, by file; none named: all of it.
 SLOW: dict[str, set[str]] = {
     "test_compare": {"test_two_workers_give_the_same_runs"},
+    "test_controllers": {
+        "test_a_batch_of_proposals_is_as_many_single_ones",
+        "test_an_older_state_catches_up",
+    },
     "test_dashboard": {"test_failures_with_processes_are_shown"},
+    "test_data": {"test_a_spawned_process_shares_the_images"},
     "test_executors": set(),
     "test_job": set(),
     "test_learning": set(),
     "test_lesson_claims": set(),
+    "test_networks": {"test_folded_is_the_same_function"},
     "test_records": {"test_second_process_is_refused", "test_killed_in_the_middle_of_a_line"},
     "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},
     "test_search": {

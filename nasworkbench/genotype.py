@@ -371,7 +371,7 @@ def from_text(text: str) -> Architecture:
 def fields_of(
     record: object, what: str, required: Set[str], optional: Set[str] = frozenset()
 ) -> dict[str, Any]:
-    """A record of a parsed JSON text, if it has the fields that ``what`` should have.
+    """A record of a parsed text, if it has the fields that ``what`` should have.
 
     Raises:
         GenotypeError: not a dict, missing or unknown fields.
@@ -383,7 +383,7 @@ def fields_of(
         raise GenotypeError(
             f"{what} has the fields {listed(sorted(required | optional))}; "
             f"missing: {', '.join(sorted(missing)) or 'none'}; "
-            f"unknown: {', '.join(sorted(unknown)) or 'none'}"
+            f"unknown: {', '.join(sorted(map(str, unknown))) or 'none':.60}"
         )
     return record
 

@@ -35,7 +35,6 @@ class Tier:
 
     Args:
         name: ``toy``, ``laptop``, ``gpu`` or ``paper``.
-        takes: how long, in a word.
         data: default data set.
         trials: of the controller; random search gets as many.
         cells, filters: N and F of the child networks.
@@ -51,7 +50,6 @@ class Tier:
     """
 
     name: str
-    takes: str
     data: str
     trials: int
     cells: int
@@ -92,9 +90,9 @@ _FEW_TRIALS = {
 }
 
 _TIERS = (
+    # Takes seconds.
     Tier(
         name="toy",
-        takes="seconds",
         data="digits",
         trials=6,
         cells=1,
@@ -105,9 +103,9 @@ _TIERS = (
         seeds=2,
         controller={**_FEW_TRIALS, "batch_size": 3},
     ),
+    # Takes minutes.
     Tier(
         name="laptop",
-        takes="minutes",
         data="digits",
         trials=200,
         cells=1,
@@ -117,12 +115,12 @@ _TIERS = (
         controller=_FEW_TRIALS,
         time_limit=60.0,
     ),
-    # The paper's child: N = 2, 20 epochs, 45,000 / 5,000 images, enlarge and crop, flip (A.1, A.6);
-    # F = 32 is not stated in the paper's last version. Batch 128 and learning rate 0.024 are those
-    # of Real et al. 2019 for the larger networks; the number of trials is this project's choice.
+    # Takes hours. The paper's child: N = 2, 20 epochs, 45,000 / 5,000 images, enlarge and crop,
+    # flip (A.1, A.6); F = 32 is not stated in the paper's last version. Batch 128 and learning rate
+    # 0.024 are those of Real et al. 2019 for the larger networks; the number of trials is this
+    # project's choice.
     Tier(
         name="gpu",
-        takes="hours",
         data="cifar10",
         trials=100,
         cells=2,
@@ -132,10 +130,9 @@ _TIERS = (
         controller=_FEW_TRIALS,
         time_limit=7200.0,
     ),
-    # 20,000 children, PPO as in A.2, the 250 best trained to convergence.
+    # Takes weeks of many GPUs. 20,000 children, PPO as in A.2, the 250 best trained to convergence.
     Tier(
         name="paper",
-        takes="weeks of many GPUs",
         data="cifar10",
         trials=20_000,
         cells=2,
@@ -213,15 +210,13 @@ def _batch_seconds(evaluator: TrainingEvaluator, seed: int) -> tuple[float, floa
     dataset, side = evaluator.dataset, evaluator.dataset.image_size
     shape = (evaluator.recipe.batch_size, dataset.channels, side, side)
 
-    def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    def seconds(work: Callable[[], object]) -> float:
         def finished() -> None:
             work()
             if images.is_cuda:
                 torch.cuda.synchronize()
 
-        return (
-            timeit.timeit(finished, setup=finished, number=repeats) / repeats
-        )  # the first is slow
+        return timeit.timeit(finished, setup=finished, number=3) / 3  # the first is slow
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)

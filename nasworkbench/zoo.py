@@ -175,22 +175,6 @@ Genotype(
   reduce_concat=[2, 3, 6])
 """
 
-_DARTS_NASNET = """
-Genotype(
-  normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0),
-          ('sep_conv_5x5', 0), ('sep_conv_3x3', 0),
-          ('avg_pool_3x3', 1), ('skip_connect', 0),
-          ('avg_pool_3x3', 0), ('avg_pool_3x3', 0),
-          ('sep_conv_3x3', 1), ('skip_connect', 1)],
-  normal_concat=[2, 3, 4, 5, 6],
-  reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0),
-          ('max_pool_3x3', 1), ('sep_conv_7x7', 0),
-          ('avg_pool_3x3', 1), ('sep_conv_5x5', 0),
-          ('skip_connect', 3), ('avg_pool_3x3', 2),
-          ('sep_conv_3x3', 2), ('max_pool_3x3', 1)],
-  reduce_concat=[4, 5, 6])
-"""
-
 _DARTS_AMOEBANET = """
 Genotype(
   normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1),
@@ -241,6 +225,7 @@ _TPU_SPECS = "tensorflow/tpu models/official/amoeba_net/model_specs.py"
 _DARTS_SOURCE = "quark0/darts cnn/genotypes.py @f276dd3"
 
 _RELEASED = loads(_NASNET_A, "slim")
+_FIGURE = Genotype(Cell(_RELEASED.normal.blocks), Cell(_RELEASED.reduction.blocks))
 
 _PUBLISHED = [
     Entry(
@@ -253,7 +238,7 @@ _PUBLISHED = [
     ),
     Entry(
         "nasnet-a-figure",
-        Genotype(Cell(_RELEASED.normal.blocks), Cell(_RELEASED.reduction.blocks)),
+        _FIGURE,
         "NASNet paper (arXiv 1707.07012 v4), Figure 4; blocks from " + _SLIM_NASNET,
         note="Only unread blocks are concatenated (5F and 3F channels), as the paper's text "
         "and figure say. No published number belongs to this version.",
@@ -308,10 +293,10 @@ _PUBLISHED = [
     Entry("darts-v2", loads(_DARTS_V2, "darts"), _DARTS_SOURCE + ", DARTS_V2"),
     Entry(
         "darts-nasnet",
-        loads(_DARTS_NASNET, "darts"),
+        _FIGURE,
         _DARTS_SOURCE + ", NASNet",
         note="DARTS's version of NASNet-A: NASNet-A's blocks without h[i-1] in the normal "
-        "concat and without block 1 in the reduction concat. Not the released NASNet-A.",
+        "concat and without block 1 in the reduction concat, as in nasnet-a-figure.",
     ),
     Entry(
         "darts-amoebanet",

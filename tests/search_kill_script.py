@@ -32,7 +32,7 @@ MOMENTS = {
     "proposed, before its digest": ("_seal", "call", None),
     "proposed, after the commit": ("proposed", "return", None),
     "evaluation": ("share_or_fail", "call", None),
-    "ended, in the transaction": ("ended", "c_return", "execute"),
+    "ended, in the transaction": ("_update", "c_return", "execute"),
     "ended, after the commit": ("ended", "return", None),
     "tell, before the controller learns": ("_learn", "call", None),
     "update, after a step of the optimiser": ("step", "return", None),

@@ -7,6 +7,7 @@ SLOW: dict[str, set[str]] = {
     "test_executors": set(),
     "test_job": set(),
     "test_learning": set(),
+    "test_lesson_claims": set(),
     "test_records": {"test_second_process_is_refused", "test_killed_in_the_middle_of_a_line"},
     "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},
     "test_search": {

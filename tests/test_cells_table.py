@@ -28,7 +28,7 @@ def test_every_cell_of_the_space_is_in_it():
     assert set(TABLE.keys) == set(unique.keys)
     assert len(TABLE) == len(unique) == 5115
     assert int(TABLE.columns["token_sequences"].sum()) == TABLE.space.size == 22_500
-    assert TABLE.complete and TABLE.info["failed"] == []
+    assert TABLE.info["complete"] and TABLE.info["failed"] == []
     assert TABLE.space.settings() == SETTINGS.space.settings()
 
 
@@ -103,7 +103,7 @@ def test_evolution_beats_the_median_by_far():
         controller.tell([Outcome(proposal, evaluator(proposal.genotype).reward)])
     best = max(reward for _, reward in controller.members)
     assert best > numpy.quantile(TABLE.mean_validation, 0.98)
-    assert evaluator.lookups == 300 and evaluator.distinct <= 300
+    assert evaluator.lookups == 300
 
 
 def test_the_whole_papers_space_is_another_one():

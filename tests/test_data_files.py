@@ -13,6 +13,7 @@ from PIL import Image
 
 from nasworkbench import data
 from nasworkbench.data import FileSplit, Split, folders, loading, sources
+from nasworkbench.data.splits import shares
 from nasworkbench.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("no_data_found")
@@ -54,7 +55,10 @@ def test_fashion_mnist_is_found_in_every_layout(fashion, tmp_path, layout, zippe
     images, labels = tensors(14, side=28, classes=10, seed=14)
     assert rows(found.train) | rows(found.validation) == rows(Split(images, labels))
     by_image = dict(zip((i.numpy().tobytes() for i in images), labels.tolist(), strict=True))
-    assert all(by_image[i.numpy().tobytes()] == y for i, y in found.train.batches(1))
+    assert all(
+        by_image[i.numpy().tobytes()] == y
+        for i, y in zip(found.train.images, found.train.labels.tolist(), strict=True)
+    )
     assert found.class_names[9] == "Ankle boot"
 
 
@@ -247,11 +251,10 @@ def test_large_folders_stay_in_files_and_give_the_same_batches(photographs, monk
     order = torch.randperm(19, generator=torch.Generator().manual_seed(5))
     state = torch.random.get_rng_state()
     for workers in (0, 1):
-        pairs = zip(
-            held.train.batches(4, order), lazy.train.batches(4, order, workers), strict=True
-        )
-        for (images, labels), (lazy_images, lazy_labels) in pairs:
-            assert torch.equal(images, lazy_images) and torch.equal(labels, lazy_labels)
+        batches = lazy.train.batches(4, order, workers)
+        for part, (images, labels) in zip(shares(19, 4, order), batches, strict=True):
+            chosen = held.train.select(part)
+            assert torch.equal(images, chosen.images) and torch.equal(labels, chosen.labels)
     assert torch.equal(state, torch.random.get_rng_state())
     assert lazy.settings() == held.settings()
     assert "FileSplit(19 images" in repr(lazy.train)

@@ -65,7 +65,7 @@ def test_rewards_by_hand(blocks, reward):
 @pytest.mark.parametrize("toy, sequences, cells", [(ONE, 36, 21), (TWO, 2916, 735)])
 def test_equal_architectures_have_equal_rewards(toy, sequences, cells):
     assert len(toy.token_sequences) == toy.space.size == sequences
-    assert len(toy) == cells and toy.complete
+    assert len(toy) == cells and toy.info["complete"]
     found = {}
     for tokens, reward in zip(toy.token_sequences.tolist(), toy.rewards.tolist(), strict=True):
         found.setdefault(toy.space.decode(tokens).key, set()).add(round(reward, 12))

@@ -291,8 +291,6 @@ def test_nothing_to_draw_is_said_in_words():
     assert words(ax) == ["no controller has made 20 proposals yet"]
     ax = drawn(plots.draw_verdicts, plots.verdict_rows(short, "a"))
     assert words(ax) == ["no controller but the baseline"]
-    ax = drawn(plots.draw_comparison, plots.comparison_rows(short)[:0])
-    assert words(ax) == ["nothing has been compared yet"]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.01, 0.08))

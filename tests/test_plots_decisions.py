@@ -220,11 +220,8 @@ def test_more_decisions_than_there_is_room_for_names():
     assert shape(made)[0] == pytest.approx(8 * 144, abs=2)
 
 
-def test_a_map_of_nothing_drawn_and_of_nothing():
+def test_a_map_of_nothing_drawn():
     rows = policy_rows(numpy.stack([LOGS, LOGS]), [THREE, THREE])
     _, ax = plots.figure()
     draw_policy(rows, ax)
     assert "drawn" not in ax.get_xlabel()
-    _, ax = plots.figure()
-    draw_policy(rows[:0], ax)
-    assert words(ax) == ["there is no decision"]

@@ -102,7 +102,7 @@ def test_paused_search_stops(tmp_path):
 def test_stop_with_workers(tmp_path):
     search = new(tmp_path / "run", hangs)
     search.start(4, "processes", workers=2)
-    wait_until(lambda: search.store.proposed_count == 2)
+    wait_until(lambda: len(search.store.proposed_from(0)) == 2)
     before = children(os.getpid())
     start = time.monotonic()
     search.stop()
@@ -147,7 +147,7 @@ def test_program_that_ends_stops_its_search(tmp_path):
         "    space = small_space()\n"
         f"    search = Search(space, RandomSearch(space), hangs, {str(tmp_path / 'run')!r})\n"
         "    search.start(5, 'processes')\n"
-        "    while search.store.proposed_count < 2:\n"
+        "    while len(search.store.proposed_from(0)) < 2:\n"
         "        time.sleep(0.05)\n"
         "    import os\n"
         "    print(*children(os.getpid()), flush=True)\n"
@@ -195,7 +195,7 @@ def test_unknown_executor_changes_nothing(tmp_path, arguments, words):
         with pytest.raises(SettingsError, match=re.escape(words)):
             begin(*arguments)
     assert search.store.meta("goal") is None
-    assert search.store.proposed_count == 0
+    assert len(search.store.proposed_from(0)) == 0
 
 
 @pytest.mark.parametrize(

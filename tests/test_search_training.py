@@ -70,7 +70,7 @@ def test_evaluation_says_what_was_measured(digits, genotype):
 def test_rewards():
     def result(*accuracies):
         history = [{"epoch": n, "validation_accuracy": a} for n, a in enumerate(accuracies)]
-        return TrainingResult("ok", None, history, accuracies[-1], 1.0, 0)
+        return TrainingResult("ok", None, history, accuracies[-1], 0)
 
     found = result(0.9, 0.1, 0.5, 0.2, 0.3, 0.4)
     assert REWARDS["accuracy"](found) == 0.4
@@ -251,7 +251,7 @@ def test_stop_reaches_into_a_child(tmp_path, digits):
     endless = evaluator_of(digits, Recipe(epochs=100_000, batch_size=8))
     search = Search(space, RandomSearch(space), endless, tmp_path / "run")
     search.start(2)
-    while search.store.proposed_count == 0:
+    while len(search.store.proposed_from(0)) == 0:
         assert search.running
     search.stop()
     search.result(5)

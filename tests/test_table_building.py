@@ -18,7 +18,7 @@ from table_build_script import TINY, Dies
 from nasworkbench import CellNetwork, CellSpace, TrainingEvaluator, profile
 from nasworkbench.errors import SettingsError, SpaceError, StoreError, TableError, WorkbenchError
 from nasworkbench.executors import Executor, Finished, InlineExecutor, ProcessExecutor
-from nasworkbench.tables import TABLES, build, read, save, table_settings
+from nasworkbench.tables import TABLES, build, read, save
 from nasworkbench.tables.building import FILE
 from nasworkbench.tables.reliability import intraclass_correlation, reliability
 from nasworkbench.training import evaluate
@@ -189,7 +189,7 @@ def test_fewer_cells_are_the_first_of_the_order(tmp_path):
         part = built(tmp_path / str(count), child, cells=count)
         assert child.calls == everything.calls[:count] + everything.calls[N : N + count]
         assert len(part) == count
-        assert part.complete == (count == N)
+        assert part.info["complete"] == (count == N)
         assert part.info["architectures"] == N
         assert list(part.keys) == [k for k in UNIQUE.keys if f"{k} 0" in child.calls]
         assert all(
@@ -251,7 +251,7 @@ def test_failed_cells_are_left_out_and_listed(tmp_path):
     found = built(tmp_path, child)
     assert len(found) == N - 2
     assert found.info["failed"] == [BAD, WORSE]
-    assert not found.complete
+    assert not found.info["complete"]
     assert found.keys == tuple(key for key in UNIQUE.keys if key not in (BAD, WORSE))
     assert found.info["hours"] == round((N - 2) * 4 / 3600, 2)
     results = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()[1:]]
@@ -338,13 +338,8 @@ def test_plan_of_a_space_too_large(tmp_path):
 
 
 def test_known_tables():
-    settings = table_settings("cells")
-    assert settings is TABLES["cells"]
-    assert (settings.space.size, settings.seeds) == (22500, 3)
-    with pytest.raises(
-        TableError, match=r"the library cannot build a table 'cell'; it can build cells"
-    ):
-        table_settings("cell")
+    assert list(TABLES) == ["cells"]
+    assert (TABLES["cells"].space.size, TABLES["cells"].seeds) == (22500, 3)
 
 
 def test_test_split_travels_with_the_data(data):

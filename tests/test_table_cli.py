@@ -107,7 +107,7 @@ def test_build_trains_writes_and_says_what_it_has(capsys, tmp_path, inline):
     ]
     assert lines[-3].startswith("reliability: 10 cells, 2 trainings each: intraclass correlation")
     assert table.info["provenance"]["torch"]
-    assert table.complete
+    assert table.info["complete"]
 
     # once more: nothing is left to train, and the file is the same to the byte
     code, output = build(capsys, tmp_path / "run", "-o", tmp_path / "again.npz")
@@ -294,7 +294,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["build", "cellz"], 1, "the library cannot build a table 'cellz'; it can build cells"),
+        (["build", "cellz"], 1, "the table to build must be one of cells and tiny, got 'cellz'"),
         (["build", "tiny", "--cells", "0"], 1, "cells must be a whole number from 1 to 10, got 0"),
         (["build", "tiny", "--cells", "11"], 1, "from 1 to 10, got 11"),
         (["build", "tiny", "--seeds", "0"], 1, "seeds must be a whole number from 1, got 0"),

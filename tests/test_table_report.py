@@ -15,6 +15,7 @@ from nasworkbench import PPO, CellSpace, Search, TableEvaluator, cli, report, ta
 from nasworkbench.comparison.table_result import table_result
 from nasworkbench.errors import TableError, WorkbenchError
 from nasworkbench.nas_bench_graph import GraphSpace
+from nasworkbench.report.contents import Contents
 from nasworkbench.tables import Table
 
 TABLE = small_table()
@@ -72,8 +73,14 @@ def frame(rows, rewards=None, statuses=None, cached=None) -> pandas.DataFrame:
     )
 
 
+def result_of(trials):
+    """What the report says of these trials."""
+    best = next(iter(Contents(None, trials, [], []).measured["key"]), None)
+    return table_result(TABLE, trials["key"], best)
+
+
 def test_the_numbers_are_those_of_the_table():
-    found = table_result(TABLE, frame([3, 400, 3, 0], cached=[False, False, True, False]))
+    found = result_of(frame([3, 400, 3, 0], cached=[False, False, True, False]))
     assert (found.architectures, found.seen, found.repeated, found.missing) == (441, 3, 1, 0)
     assert found.share == 3 / 441
     means = [TABLE.validation.mean(1), TABLE.test.mean(1)]
@@ -93,7 +100,7 @@ def test_the_numbers_are_those_of_the_table():
 
 def test_the_best_is_that_of_the_search_by_its_rewards():
     """A search that is rewarded with single trainings may pick another than the table would."""
-    found = table_result(TABLE, frame([440, 0, 5], rewards=[0.1, 0.3, 0.3]))
+    found = result_of(frame([440, 0, 5], rewards=[0.1, 0.3, 0.3]))
     assert found.best.key == TABLE.keys[0]  # of equals the first one
     assert found.best.test_regret == 0
     assert found.best.validation_regret > 0.4
@@ -102,17 +109,17 @@ def test_the_best_is_that_of_the_search_by_its_rewards():
 
 def test_the_best_of_the_table_is_not_behind():
     row = int(numpy.argmax(TABLE.mean_validation))
-    found = table_result(TABLE, frame([row]))
+    found = result_of(frame([row]))
     assert (found.best.rank, found.best.validation_regret) == (1, 0.0)
     assert "number 1 of 441 by validation accuracy; its test accuracy is" in found.sentence
 
 
 def test_failures_are_no_best_and_strangers_are_counted():
     statuses, rewards = ["error", "ok", "error"], [None, 0.2, None]
-    found = table_result(TABLE, frame(["stranger", 7, "stranger"], rewards, statuses))
+    found = result_of(frame(["stranger", 7, "stranger"], rewards, statuses))
     assert (found.seen, found.repeated, found.missing) == (1, 1, 1)
     assert found.best.key == TABLE.keys[7]
-    none = table_result(TABLE, frame(["stranger"], [None], ["error"]))
+    none = result_of(frame(["stranger"], [None], ["error"]))
     assert none.best is None
     assert none.sentence.startswith("No verdict: the table 'small' knows no architecture")
 
@@ -126,7 +133,7 @@ def test_the_report_shows_test(folder, library):
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
     assert sections == [*SECTIONS[:3], "table", *SECTIONS[3:]]
     search = reopened(folder)
-    found = table_result(TABLE, search.trials())
+    found = table_result(TABLE, search.trials().key, search.best()[0].key)
     assert found.best.key == search.best()[0].key
     assert found.seen == search.trials().key.nunique() == 60 - found.repeated
     assert found.sentence in facts(page, "verdict")
@@ -189,7 +196,7 @@ def test_a_table_that_cannot_be_read_is_one_sentence(folder, library, monkeypatc
 
 
 def test_a_table_of_ones_own_is_given(folder, tmp_path, capsys, without_figures):
-    found = table_result(TABLE, reopened(folder).trials())
+    found = result_of(reopened(folder).trials())
     path = report.write(folder, tmp_path / "given.html", TABLE)
     assert found.sentence in facts(shown(path), "verdict")
 
@@ -263,7 +270,7 @@ def test_graph_architectures_from_search_to_drawing(tmp_path, capsys):
     # a key that is a text is shown whole, in each row of the trials
     _, *rows = page.rows["trials"]
     assert [row[6] for row in rows] == trials.sort_values("number").key.tolist()
-    assert table_result(table, trials).sentence in facts(page, "verdict")
+    assert table_result(table, trials.key, best.key).sentence in facts(page, "verdict")
 
     picture = tmp_path / "best.svg"
     assert cli.main(["draw", str(folder), "-o", str(picture)]) == 0

@@ -85,6 +85,22 @@ def test_how_many_states_are_concatenated(name, normal, reduction):
 
 def test_tensorflow_s_table_and_darts_s_table_of_nasnet_agree():
     """Two projects, two numberings of the inputs, the same drawing of Figure 4."""
+    text = """
+Genotype(
+  normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0),
+          ('sep_conv_5x5', 0), ('sep_conv_3x3', 0),
+          ('avg_pool_3x3', 1), ('skip_connect', 0),
+          ('avg_pool_3x3', 0), ('avg_pool_3x3', 0),
+          ('sep_conv_3x3', 1), ('skip_connect', 1)],
+  normal_concat=[2, 3, 4, 5, 6],
+  reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0),
+          ('max_pool_3x3', 1), ('sep_conv_7x7', 0),
+          ('avg_pool_3x3', 1), ('sep_conv_5x5', 0),
+          ('skip_connect', 3), ('avg_pool_3x3', 2),
+          ('sep_conv_3x3', 2), ('max_pool_3x3', 1)],
+  reduce_concat=[4, 5, 6])
+"""
+    assert dialects.loads(text, "darts") == zoo.get("darts-nasnet")
     assert zoo.get("nasnet-a-figure").key == zoo.get("darts-nasnet").key
     assert zoo.get("nasnet-a").key != zoo.get("darts-nasnet").key
     assert zoo.get("nasnet-a").normal.blocks == zoo.get("darts-nasnet").normal.blocks

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,9 +27,9 @@ from .tables import table
 if TYPE_CHECKING:
     from ..genotype import Architecture, Genotype
     from ..job import Job
-    from ..networks import CellNetwork
 
 FOLDER = click.Path(path_type=Path)
+PARTS = ("genotype", "normal", "reduction", "network")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -151,25 +150,23 @@ def report(folder: Path, output: Path | None, own: str | None) -> None:
     default=Path("genotype.svg"),
     help="File to write: .svg, .png or .dot.",
 )
-@click.option("--part", default="genotype", help="genotype, normal, reduction or network.")
-@click.option("--theme", default="light", help="light or dark.")
+@click.option("--part", default="genotype", type=click.Choice(PARTS), help="What is drawn.")
+@click.option("--theme", default="light", type=click.Choice(["light", "dark"]), help="Colours.")
 @click.option("--cells", default=2, help="N, normal cells per stage, for --part network.")
 @click.option("--filters", default=32, help="F, filters of the first stage, for --part network.")
 def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: int) -> None:
     """Draw a genotype, one of its cells, or the network that is stacked from it."""
+    import torch
+
     from ..drawing import draw as drawn
     from ..networks import CellNetwork
 
-    if part not in ("genotype", "normal", "reduction", "network"):
-        raise SettingsError(f"--part is genotype, normal, reduction or network, got {part!r}")
-    thing: object
-    if part == "genotype":
-        thing = find(what)
-    elif part == "network":
-        with _on_meta():
-            thing = CellNetwork(_with_cells(what), cells=cells, filters=filters)
-    else:
-        thing = getattr(_with_cells(what), part)
+    thing: Any = find(what) if part == "genotype" else _with_cells(what)
+    if part == "network":
+        with torch.device("meta"):
+            thing = CellNetwork(thing, cells=cells, filters=filters)
+    elif part != "genotype":
+        thing = getattr(thing, part)
     click.echo(f"{drawn(thing, theme=theme).save(output)}")
 
 
@@ -191,37 +188,26 @@ def profile(
     image_size: int | None,
 ) -> None:
     """Count the parameters and mult-adds of a network, and show the size of every map."""
-    from ..networks import profile as profiled
-
-    classes = classes or (1000 if stem == "imagenet" else 10)
-    image_size = image_size or (224 if stem == "imagenet" else 32)
-    network = _network(what, notation, cells, filters, stem, classes)
-    found = profiled(network, image_size)
-    for layer, (height, width, channels) in found.endpoints.items():
-        click.echo(f"{layer:<14}{f'{height} x {width} x {channels}':>20}")
-    click.echo(f"{'parameters':<14}{found.parameters:>20,}")
-    click.echo(f"{'mult-adds':<14}{found.mult_adds:>20,}")
-
-
-def _network(
-    what: str, notation: str | None, cells: int, filters: int, stem: str, classes: int
-) -> CellNetwork:
-    """Without memory for the weights: only to be counted."""
-    from ..networks import CellNetwork
-
-    with _on_meta():
-        if notation is None:
-            return CellNetwork(_with_cells(what), cells, filters, classes, stem=stem)
-        source = what if _is_published(what) else _with_cells(what)
-        return CellNetwork.from_notation(source, notation, stem=stem, classes=classes)
-
-
-@contextmanager
-def _on_meta() -> Iterator[None]:
     import torch
 
-    with torch.device("meta"):
-        yield
+    from .. import zoo
+    from ..networks import CellNetwork
+    from ..networks import profile as profiled
+
+    classes = classes if classes is not None else 1000 if stem == "imagenet" else 10
+    image_size = image_size if image_size is not None else 224 if stem == "imagenet" else 32
+    with torch.device("meta"):  # without memory for the weights
+        if notation is None:
+            network = CellNetwork(_with_cells(what), cells, filters, classes, stem=stem)
+        else:
+            published = what in zoo.names() and not Path(what).exists()
+            source = what if published else _with_cells(what)
+            network = CellNetwork.from_notation(source, notation, stem=stem, classes=classes)
+    counted = profiled(network, image_size)
+    for layer, (height, width, channels) in counted.endpoints.items():
+        click.echo(f"{layer:<14}{f'{height} x {width} x {channels}':>20}")
+    click.echo(f"{'parameters':<14}{counted.parameters:>20,}")
+    click.echo(f"{'mult-adds':<14}{counted.mult_adds:>20,}")
 
 
 @app.command()
@@ -289,12 +275,6 @@ def _with_cells(what: str) -> Genotype:
     if not isinstance(found, Genotype):
         raise GenotypeError(f"{what} is a {type(found).__name__} and has no cells")
     return found
-
-
-def _is_published(what: str) -> bool:
-    from .. import zoo
-
-    return what in zoo.names() and not Path(what).exists()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

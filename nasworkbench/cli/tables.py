@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..checks import whole
+from ..checks import choice, whole
 from ..errors import SettingsError, TableError, WorkbenchError, listed
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def build(
     """
     from .. import tables
     from ..provenance import provenance
-    from ..tables import table_settings
 
-    settings = table_settings(name)
+    settings = tables.TABLES[choice("the table to build", name, tables.TABLES, TableError)]
     if seeds is not None:
         settings = replace(settings, seeds=seeds)
     whole("--workers", workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -46,15 +47,13 @@ def bootstrap_means(
         An array of shape (resamples,).
     """
     counts = numpy.array([len(cell) for cell in cells])
-    values = numpy.zeros((len(cells), counts.max()))  # a row for each cell, padded with zeros
-    for row, cell in zip(values, cells, strict=True):
-        row[: len(cell)] = cell
+    values = numpy.array([*itertools.zip_longest(*cells, fillvalue=0.0)]).T  # a row for each cell
     drawn = generator.integers(len(cells), size=(resamples, len(cells)))  # which cells
     size = counts[drawn][..., None]  # how many seeds each of them has
     seeds = (generator.random((*drawn.shape, counts.max())) * size).astype(int)
     within = numpy.arange(counts.max()) < size  # as many draws as there are seeds
-    picked = numpy.where(within, values[drawn[..., None], seeds], 0.0)
-    return (picked.sum(2) / counts[drawn]).mean(1)
+    sums = (values[drawn[..., None], seeds] * within).sum(2)
+    return (sums / counts[drawn]).mean(1)
 
 
 def bootstrap_difference(

@@ -73,11 +73,14 @@ def compare(
             for name, factory in controllers.items():
                 controller = describe(factory(space, seeds[0]))
                 controller["settings"].pop("seed", None)
-                file = Records(
-                    Path(directory) / _file_name(name), settings | {"controller": controller}
-                )
-                records[name] = stack.enter_context(file)
-            runs = _stored_runs(records, seeds, len(evaluator.table))
+                work = settings | {"controller": controller}
+                path = Path(directory) / _file_name(name)
+                records[name] = stack.enter_context(Records(path, work))
+                for seed in seeds:
+                    stored = records[name].results.get(str(seed))
+                    if stored is not None:
+                        run = Run.from_dict(stored, len(evaluator.table), f"{path}, seed {seed}")
+                        runs[name, seed] = replace(run, controller=name, seed=seed)
         tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in runs]
 
         def keep(index: int, finished: Finished) -> None:
@@ -89,36 +92,18 @@ def compare(
                 records[name].add(str(seed), finished.value.to_dict())
 
         if tasks:
-            table_run = TableRun(controllers, space, evaluator, budget, samples)
-            with (
-                InlineExecutor(table_run)
-                if workers == 1
-                else ProcessExecutor(table_run, min(workers, len(tasks)))
-            ) as executor:
+            task = TableRun(controllers, space, evaluator, budget, samples)
+            count = min(workers, len(tasks))
+            with InlineExecutor(task) if workers == 1 else ProcessExecutor(task, count) as executor:
                 run_all(executor, tasks, keep, "comparing", progress, len(runs))
     return Comparison(evaluator, budget, [runs[n, s] for n in controllers for s in seeds])
-
-
-def _stored_runs(
-    records: Mapping[str, Records], seeds: Sequence[int], architectures: int
-) -> dict[tuple[str, int], Run]:
-    """The runs that have been made already, by controller and seed."""
-    runs = {}
-    for name, file in records.items():
-        for seed in seeds:
-            if str(seed) in file:
-                where = f"{file.path}, seed {seed}"
-                run = Run.from_dict(file.results[str(seed)], architectures, where)
-                runs[name, seed] = replace(run, controller=name, seed=seed)
-    return runs
 
 
 def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
     """The seeds as a list of plain numbers."""
     given = range(int(seeds)) if is_whole(seeds) else seeds  # type: ignore[arg-type]
     numbers = list(given) if isinstance(given, Iterable) else []
-    distinct = len(set(numbers)) == len(numbers) > 0
-    if not distinct or not all(is_whole(seed, 0) for seed in numbers):
+    if not len(set(numbers)) == len(numbers) > 0 or not all(is_whole(n, 0) for n in numbers):
         raise SettingsError(f"seeds must be a number from 1, or different seeds; got {seeds!r}")
     return [int(seed) for seed in numbers]
 
@@ -130,7 +115,7 @@ def _check_table(evaluator: TableEvaluator, space: Space) -> None:
             f"must be a TableEvaluator, got {evaluator!r:.80}"
         )
     table = evaluator.table
-    if type(table.space) is not type(space) or table.space.settings() != space.settings():
+    if table.space != space:
         raise TableError(
             f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}"
         )
@@ -146,8 +131,8 @@ def _check_controllers(controllers: Mapping[str, Factory], workers: int) -> None
     for name, factory in controllers.items():
         if not isinstance(name, str) or not callable(factory):
             raise SettingsError(
-                f"controllers: {name!r}: {factory!r:.80} must be a text and a class, or a partial "
-                "of one, that is called with the space and a seed"
+                f"controllers: {name!r}: {factory!r:.80} must be a text and a class or a partial "
+                "of one, called with the space and a seed"
             )
         other = files.setdefault(_file_name(name), name)
         if other != name:

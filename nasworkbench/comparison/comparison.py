@@ -7,7 +7,6 @@ validation regret and its test regret, which is read only here, say how good it 
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -66,37 +65,37 @@ class Comparison:
             best minus this one, by mean accuracy), ``top`` (1.0 if it is in the best 1 % by
             validation), and ``area`` (mean validation regret over all evaluations so far).
         """
-        at = self._points(at, by)
+        points = numpy.array(self._points(at, by))
         table = self.evaluator.table
         validation, test = table.mean_validation, table.mean_test
         leading = math.ceil(len(table) / 100)
-        rows = []
+        frames = []
         for run in self.runs:
             missing = self.budget - len(run.found)  # it ended before the budget was spent
-            samples = run.at + [run.samples] * missing
+            samples = numpy.pad(run.at, (0, missing), constant_values=run.samples)
             picked = numpy.pad(self.incumbents(run), (0, missing), "edge")
             regrets = validation.max() - validation[picked]
             areas = numpy.cumsum(regrets) / numpy.arange(1, self.budget + 1)
-            for point in at:
-                known = point if by == "evaluations" else max(1, bisect.bisect(run.at, point))
-                row = picked[known - 1]
-                rows.append(
-                    {
-                        "controller": run.controller,
-                        "seed": run.seed,
-                        "evaluations": known,
-                        "samples": samples[known - 1]
-                        if by == "evaluations"
-                        else min(point, run.samples),
-                        "validation": validation[row],
-                        "rank": int(table.ranks[row]),
-                        "validation_regret": regrets[known - 1],
-                        "test_regret": test.max() - test[row],
-                        "top": float(table.ranks[row] <= leading),
-                        "area": areas[known - 1],
-                    }
-                )
-        return pandas.DataFrame(rows)
+            known = points  # architectures at each point
+            if by == "samples":
+                known = numpy.searchsorted(run.at, points, "right").clip(1)
+            row = picked[known - 1]
+            columns = {
+                "controller": run.controller,
+                "seed": run.seed,
+                "evaluations": known,
+                "samples": samples[known - 1]
+                if by == "evaluations"
+                else points.clip(0, run.samples),
+                "validation": validation[row],
+                "rank": table.ranks[row],
+                "validation_regret": regrets[known - 1],
+                "test_regret": test.max() - test[row],
+                "top": (table.ranks[row] <= leading).astype(float),
+                "area": areas[known - 1],
+            }
+            frames.append(pandas.DataFrame(columns))
+        return pandas.concat(frames, ignore_index=True)
 
     def incumbents(self, run: Run) -> numpy.ndarray:
         """The row of the best reward so far, after each evaluation of a run."""
@@ -112,12 +111,8 @@ class Comparison:
         with its 95 % bootstrap interval in ``<measure>_low`` and ``<measure>_high``."""
         rows = []
         grouped = self.rows(at).groupby(["controller", "evaluations"], sort=False)
-        for (name, evaluations), runs in grouped:
-            row: dict[str, Any] = {
-                "controller": name,
-                "evaluations": evaluations,
-                "seeds": len(runs),
-            }
+        for (name, number), runs in grouped:
+            row: dict[str, Any] = {"controller": name, "evaluations": number, "seeds": len(runs)}
             for measure in MEASURES:
                 mean, low, high = bootstrap_mean(runs[measure].to_numpy(float))
                 row |= {measure: mean, f"{measure}_low": low, f"{measure}_high": high}
@@ -155,9 +150,8 @@ class Comparison:
     def verdicts(self, at: int | None = None, measure: str = "rank") -> list[Verdict]:
         """One for every pair of controllers, after ``at`` evaluations (all of them)."""
         at = self.budget if at is None else at
-        return [
-            self.verdict(*pair, at, measure) for pair in itertools.combinations(self.controllers, 2)
-        ]
+        pairs = itertools.combinations(self.controllers, 2)
+        return [self.verdict(a, b, at, measure) for a, b in pairs]
 
     def _points(self, at: Sequence[int] | None, by: str) -> list[int]:
         choice("by", by, ("evaluations", "samples"))

@@ -5,13 +5,10 @@ The search has seen validation accuracies only; the test accuracies are read her
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..tables import Table
-
-if TYPE_CHECKING:
-    import pandas
 
 
 @dataclass(frozen=True)
@@ -58,26 +55,24 @@ class TableResult:
         )
 
 
-def table_result(table: Table, trials: pandas.DataFrame) -> TableResult:
+def table_result(table: Table, keys: Collection[str], best: str | None) -> TableResult:
     """How good a search was, by the table that its rewards are from. Reads the test accuracies.
 
     Args:
         table: what the search's :class:`nasworkbench.TableEvaluator` read.
-        trials: what ``Search.trials()`` returns.
+        keys: of all its trials: ``Search.trials()["key"]``.
+        best: the key of its best trial, ``Search.best()``; None if no trial has ended well.
 
     Raises:
         TableError: the test accuracies cannot be read.
     """
-    keys = trials["key"].unique().tolist()
-    seen = sum(key in table for key in keys)
-    trained = trials[(trials["status"] == "ok") & ~trials["cached"]]
-    best = None
-    if len(trained):  # as Search.best() orders: the higher reward, then the earlier proposal
-        ordered = trained.sort_values(["reward", "number"], ascending=[False, True])
-        row = table.row(ordered["key"].iloc[0])
-        validation, test = table.mean_validation, table.mean_test
-        best = Best(
-            key=table.keys[row],
+    proposed = set(keys)
+    seen = sum(key in table for key in proposed)
+    result = None
+    if best is not None:
+        row, validation, test = table.row(best), table.mean_validation, table.mean_test
+        result = Best(
+            key=best,
             validation=float(validation[row]),
             test=float(test[row]),
             rank=int(table.ranks[row]),
@@ -88,7 +83,7 @@ def table_result(table: Table, trials: pandas.DataFrame) -> TableResult:
         table=table.name,
         architectures=len(table),
         seen=seen,
-        repeated=len(trials) - len(keys),
-        missing=len(keys) - seen,
-        best=best,
+        repeated=len(keys) - len(proposed),
+        missing=len(proposed) - seen,
+        best=result,
     )

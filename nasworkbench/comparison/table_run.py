@@ -19,9 +19,6 @@ Factory = Callable[[Space, int], Controller]
 #: Samples in each of :attr:`Run.means`; 20 is one update of the paper's controller (A.2).
 WINDOW = 20
 
-#: What a controller is told of an architecture that is not in the table.
-FAILURE_REWARD = 0.0
-
 
 @dataclass(frozen=True)
 class Run:
@@ -46,14 +43,12 @@ class Run:
         """
         try:
             run = cls(**record)
-            rows, samples = numpy.array(run.found), numpy.array(run.at)
+            rows, steps = numpy.array(run.found), numpy.diff([0, *run.at, run.samples])
             valid = (
-                len(rows) == len(samples) == len(set(run.found)) > 0
-                and rows.dtype.kind == samples.dtype.kind == "i"
+                len(rows) == len(run.at) == len(set(run.found)) > 0
+                and rows.dtype.kind == steps.dtype.kind == "i"
                 and 0 <= rows.min() <= rows.max() < architectures
-                and samples[0] > 0
-                and bool((numpy.diff(samples) > 0).all())
-                and samples[-1] <= run.samples
+                and steps[:-1].min() > 0 <= steps[-1]
                 and all(isinstance(mean, float) for mean in run.means)
             )
         except (TypeError, ValueError):
@@ -90,7 +85,7 @@ class TableRun:
                 row = table.row(key) if key in table else None
                 draw = 0 if row is None else int(draws[row])
                 reward = self.evaluator(proposal.genotype, draw).reward
-                rewards.append(FAILURE_REWARD if reward is None else reward)
+                rewards.append(reward or 0.0)  # 0 is told of what is not in the table
                 outcomes.append(Outcome(proposal, rewards[-1]))
                 if row is not None:
                     evaluated.setdefault(row, len(rewards))
@@ -104,8 +99,7 @@ class TableRun:
             )
         starts = range(0, len(rewards), WINDOW)
         means = [round(float(numpy.mean(rewards[i : i + WINDOW])), 6) for i in starts]
-        rows, samples = list(evaluated), list(evaluated.values())
-        return Run(name, seed, rows, samples, len(rewards), means)
+        return Run(name, seed, [*evaluated], [*evaluated.values()], len(rewards), means)
 
 
 def training_draws(evaluator: TableEvaluator, seed: int) -> numpy.ndarray:

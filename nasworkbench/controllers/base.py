@@ -73,6 +73,9 @@ class Controller(ABC):
     #: Updates made so far.
     updates = 0
 
+    #: Names of the arguments, without the space; each is an attribute too.
+    arguments: tuple[str, ...] = ("seed",)
+
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = whole("seed", seed, least=0, most=2**63 - 1)  # torch's generator takes these
@@ -131,9 +134,9 @@ class Controller(ABC):
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Take in outcomes whose proposals have been checked."""
 
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The arguments, without the space, that build this controller again; ready for JSON."""
+        return {name: getattr(self, name) for name in self.arguments}
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes while searching: nested dicts and lists of JSON values and tensors.

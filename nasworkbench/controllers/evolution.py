@@ -19,15 +19,12 @@ def mutate(tokens: Tokens, space: Space, rng: numpy.random.Generator) -> Tokens:
     First a kind of decision is drawn (hidden state, operation, ...), all kinds equally likely, then
     one decision of that kind, then its new value. Without a decision to change nothing changes.
     """
-    kinds: dict[str, list[int]] = {}  # the decisions of each kind that have a second choice
-    for place, decision in enumerate(space.decisions):
-        if decision.choices > 1:
-            kinds.setdefault(decision.kind, []).append(place)
+    kinds = space.open_decisions
     if not kinds:
         return tokens
-    places = list(kinds.values())[rng.integers(len(kinds))]
+    places = kinds[rng.integers(len(kinds))]
     place = places[rng.integers(len(places))]
-    other = int(rng.integers(space.decisions[place].choices - 1))
+    other = int(rng.integers(space.choices[place] - 1))
     other += other >= tokens[place]  # any value but the present one
     return (*tokens[:place], other, *tokens[place + 1 :])
 
@@ -49,6 +46,8 @@ class RegularizedEvolution(Controller):
     Raises:
         SettingsError: a setting out of range.
     """
+
+    arguments = ("seed", "population", "sample", "identity")
 
     def __init__(
         self,
@@ -78,10 +77,6 @@ class RegularizedEvolution(Controller):
     def _learn(self, outcomes: list[Outcome]) -> None:
         """The outcomes join the population in this order; the oldest members leave it."""
         self.members.extend((outcome.proposal.tokens, outcome.reward) for outcome in outcomes)
-
-    def settings(self) -> dict[str, Any]:
-        names = ("seed", "population", "sample", "identity")
-        return {name: getattr(self, name) for name in names}
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"members": list(self.members)}

@@ -195,8 +195,3 @@ def padded(flat: numpy.ndarray, choices: Sequence[int]) -> numpy.ndarray:
     rows = numpy.zeros((*flat.shape[:-1], *real.shape), numpy.float32)
     rows[..., real] = flat
     return rows
-
-
-def flattened(rows: numpy.ndarray, choices: Sequence[int]) -> numpy.ndarray:
-    """The opposite of :func:`padded`: (..., S) of (..., T, C)."""
-    return rows[..., real_choices(choices)]

@@ -1,7 +1,7 @@
-"""What REINFORCE and PPO share: settings, sampling, the queue of told outcomes, and the state.
+"""What REINFORCE and PPO share: settings, sampling, the queue of told outcomes, baseline and state.
 
-The learning itself, from a batch of outcomes to new weights, is in ``reinforce.py`` and ``ppo.py``,
-each complete; the network is in ``policy.py``.
+An update, from a batch of outcomes to new weights, is in ``reinforce.py`` and ``ppo.py``; the
+network is in ``policy.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from itertools import islice, starmap
+from itertools import chain
 from typing import Any
 
 import numpy
@@ -22,14 +21,11 @@ from ..checks import flag, number, whole
 from ..errors import SettingsError, WorkbenchError
 from ..spaces import Space
 from .base import Controller, Outcome, Proposal
-from .policy import LSTMPolicy, Policy, flattened, one_thread
+from .policy import LSTMPolicy, Policy, one_thread, real_choices
 
 #: A proposal whose architecture is known is drawn again, up to DRAWS batches: PATIENCE of them at
 #: once, as the policy draws them, then hotter and hotter ones, at last nearly uniform ones.
 PATIENCE, HEATING, DRAWS = 3, 1.5, 20
-
-#: Proposals of which one may be chosen, by their number and the try in which they were drawn.
-Draws = dict[tuple[int, int], Iterator[Proposal]]
 
 
 class PolicyGradient(Controller):
@@ -60,6 +56,10 @@ class PolicyGradient(Controller):
         SettingsError: a setting out of range, or a policy of other decisions than the space's.
     """
 
+    arguments: tuple[str, ...] = (
+        "seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay",
+        "whiten_advantages", "hidden", "no_repeats",
+    )  # fmt: skip
     policy: Any  #: a torch.nn.Module that does what :class:`Policy` says
 
     def __init__(
@@ -84,16 +84,16 @@ class PolicyGradient(Controller):
         self.whiten_advantages = flag("whiten_advantages", whiten_advantages)
         self.hidden = whole("hidden", hidden)
         self.no_repeats = flag("no_repeats", no_repeats)
-        choices = tuple(decision.choices for decision in space.decisions)
         self._passed = policy is not None
         if policy is None:
-            policy = LSTMPolicy(choices, self.hidden, torch.Generator().manual_seed(self.seed))
-        elif getattr(policy, "choices", None) != choices:
+            generator = torch.Generator().manual_seed(self.seed)
+            policy = LSTMPolicy(space.choices, self.hidden, generator)
+        choices = getattr(policy, "choices", None)
+        if choices != space.choices:
             raise SettingsError(
-                f"policy must be a torch.nn.Module whose choices are those of the {len(choices)} "
-                f"decisions of this space, got {type(policy).__name__} with the choices "
-                f"{getattr(policy, 'choices', None)!r:.80}. A search with a policy of your own is "
-                "resumed by passing its controller: Search.resume(directory, controller=...)"
+                f"policy must be a torch.nn.Module with the choices of the {len(space.choices)} "
+                f"decisions of this space, got {type(policy).__name__} with {choices!r:.80}. Pass "
+                "the controller to resume: Search.resume(directory, controller=...)"
             )
         self.policy = policy
         self.weights = list(self.policy.parameters())
@@ -103,45 +103,34 @@ class PolicyGradient(Controller):
         self.known: dict[str, None] = {}  # keys of what was proposed, if ``no_repeats``
 
     def _draw(self, numbers: range) -> list[Proposal]:
-        proposals = [next(draws) for draws in self._sample(numbers).values()]
-        if self.no_repeats:
-            further: Draws = {}
-            for place in range(len(proposals)):
-                proposals[place] = self._new(proposals[place:], further)
-        return proposals
+        proposals = list(self._sample(numbers))
+        return [self._new(proposal) for proposal in proposals] if self.no_repeats else proposals
 
-    def _sample(self, numbers: Sequence[int], tries: int = 0) -> Draws:
+    def _sample(self, numbers: Sequence[int], tries: int = 0) -> Iterator[Proposal]:
         """What is drawn for each of these numbers in one try, decoded as it is looked at."""
         count = (1, PATIENCE * self.batch_size, self.batch_size)[min(tries, 2)]
-        shape = (count, len(self.policy.choices), max(self.policy.choices))  # (count, T, C)
-        uniform = [self.generator(n, tries).random(shape, numpy.float32) for n in numbers]
         heat = HEATING ** max(0, tries - 1)
+        real = real_choices(self.policy.choices)  # (T, C)
+        shape = (count, *real.shape)
+        uniform = [self.generator(n, tries).random(shape, numpy.float32) for n in numbers]
         with one_thread():
             *drawn, log_p = self.policy.draw(torch.from_numpy(numpy.concatenate(uniform)), heat)
-        flat = flattened(numpy.exp(log_p.numpy()), self.policy.choices).astype(numpy.float16)
         tokens, log_probs = (map(tuple, column.tolist()) for column in drawn)
-        rows = zip(tokens, log_probs, flat, strict=True)
-        draws: Draws = {}
-        for n in numbers:
-            different = {row[0]: row for row in islice(rows, count)}  # the same tokens once
-            draws[n, tries] = starmap(partial(self.proposal, n), different.values())
-        return draws
+        distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
+        places = numpy.repeat(numbers, count).tolist()
+        rows = zip(places, tokens, log_probs, distributions, strict=True)
+        for row in {row[:2]: row for row in rows}.values():  # the same tokens once
+            yield self.proposal(*row)
 
-    def _new(self, proposals: list[Proposal], further: Draws) -> Proposal:
-        """The first of all draws of the first proposal whose architecture is not known."""
-        number, draws = proposals[0].number, iter(proposals[:1])
-        for tries in range(DRAWS - PATIENCE + 1):
-            if tries:
-                if (number, tries) not in further:  # in one call for those after it, too
-                    known = [p.number for p in proposals if p.genotype.key in self.known]
-                    further |= self._sample(known, tries)
-                draws = further.pop((number, tries))
-            for proposal in draws:
-                key = proposal.genotype.key
-                if key not in self.known:
-                    self.known[key] = None
-                    return proposal
-        return proposals[0]  # the space is all but exhausted
+    def _new(self, proposal: Proposal) -> Proposal:
+        """The proposal, or the first of its further draws whose architecture is not known."""
+        tries = range(1, DRAWS - PATIENCE + 1)
+        further = (draw for n in tries for draw in self._sample([proposal.number], n))
+        for draw in chain([proposal], further):
+            if draw.genotype.key not in self.known:
+                self.known[draw.genotype.key] = None
+                return draw
+        return proposal  # the space is all but exhausted
 
     def _check(self, proposal: Proposal) -> None:
         super()._check(proposal)
@@ -161,14 +150,13 @@ class PolicyGradient(Controller):
                 tokens = torch.tensor([o.proposal.tokens for o in batch])
                 old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
                 rewards = torch.tensor([float(o.reward) for o in batch])
-                mean = rewards.mean().item()
-                before = mean if self.baseline is None else self.baseline
+                before = self.expected(rewards)
                 with one_thread():
                     measured = self.update(tokens, old_log_probs, rewards)
                 self.updates += 1
                 self.last_update = {
                     "numbers": [o.proposal.number for o in batch],
-                    "reward": mean,
+                    "reward": rewards.mean().item(),
                     "baseline_before": before,
                     "baseline": self.baseline,
                     **measured,
@@ -188,6 +176,29 @@ class PolicyGradient(Controller):
             decision), ``loss``, ...
         """
 
+    def expected(self, rewards: Tensor) -> float:
+        """The baseline b, the moving average of the rewards *before* this batch.
+
+        Before the very first batch there is none, and that batch's own mean stands in (this
+        project's choice: a baseline of 0 would reinforce everything that the untrained policy
+        happened to draw).
+        """
+        return rewards.mean().item() if self.baseline is None else self.baseline
+
+    def advantages(self, rewards: Tensor) -> Tensor:
+        """How much better than expected each reward is, (B): R - b."""
+        advantage = rewards - self.expected(rewards)
+        if self.whiten_advantages and len(rewards) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        return advantage
+
+    def move_baseline(self, rewards: Tensor) -> None:
+        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
+        b = self.expected(rewards)
+        for reward in rewards.tolist():
+            b = self.baseline_decay * b + (1 - self.baseline_decay) * reward
+        self.baseline = b
+
     def step(self, loss: Tensor) -> None:
         """One step of the optimiser down the gradient of ``loss``."""
         self.optimizer.zero_grad()
@@ -195,12 +206,7 @@ class PolicyGradient(Controller):
         self.optimizer.step()
 
     def settings(self) -> dict[str, Any]:
-        names = (
-            "seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay",
-            "whiten_advantages", "hidden", "no_repeats",
-        )  # fmt: skip
-        settings = {name: getattr(self, name) for name in names}
-        return settings | ({"policy": type(self.policy).__name__} if self._passed else {})
+        return super().settings() | ({"policy": type(self.policy).__name__} if self._passed else {})
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {

@@ -41,6 +41,8 @@ class PPO(PolicyGradient):
         others: see :class:`PolicyGradient`.
     """
 
+    arguments = (*PolicyGradient.arguments, "clip", "epochs")
+
     def __init__(
         self, space: Space, seed: int = 0, *, clip: float = 0.2, epochs: int = 4, **others: Any
     ) -> None:
@@ -82,23 +84,3 @@ class PPO(PolicyGradient):
         advantage = advantage[:, None]  # (B, 1), the same for all decisions
         bounded = ratio.clamp(1 - self.clip, 1 + self.clip)  # (B, T)
         return -torch.minimum(ratio * advantage, bounded * advantage).sum(1).mean()
-
-    def advantages(self, rewards: Tensor) -> Tensor:
-        """(B): R - b, where b is the moving average *before* this batch.
-
-        Before the very first batch its own mean stands in (see ``reinforce.py``).
-        """
-        advantage = rewards - (rewards.mean() if self.baseline is None else self.baseline)
-        if self.whiten_advantages and len(rewards) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        return advantage
-
-    def move_baseline(self, rewards: Tensor) -> None:
-        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
-        b = rewards.mean().item() if self.baseline is None else self.baseline
-        for reward in rewards.tolist():
-            b = self.baseline_decay * b + (1 - self.baseline_decay) * reward
-        self.baseline = b
-
-    def settings(self) -> dict[str, Any]:
-        return super().settings() | {"clip": self.clip, "epochs": self.epochs}

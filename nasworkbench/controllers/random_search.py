@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy
 
 from ..checks import choice
@@ -29,6 +27,8 @@ class RandomSearch(Controller):
         SpaceError: ``architectures`` of a space with more than a million token sequences.
     """
 
+    arguments = ("seed", "over")
+
     def __init__(self, space: Space, seed: int = 0, *, over: str = "token_sequences") -> None:
         super().__init__(space, seed)
         self.over = choice("over", over, OVER)
@@ -44,6 +44,3 @@ class RandomSearch(Controller):
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Rewards change nothing here."""
-
-    def settings(self) -> dict[str, Any]:
-        return {"seed": self.seed, "over": self.over}

@@ -48,22 +48,3 @@ class Reinforce(PolicyGradient):
             advantage: (B), R - b.
         """
         return -(log_prob.sum(1) * advantage).mean()
-
-    def advantages(self, rewards: Tensor) -> Tensor:
-        """How much better than expected each reward is, (B): R - b.
-
-        The baseline b is the moving average *before* this batch. Before the very first batch there
-        is none, and that batch's own mean stands in (this project's choice: a baseline of 0 would
-        reinforce everything that the untrained policy happened to draw).
-        """
-        advantage = rewards - (rewards.mean() if self.baseline is None else self.baseline)
-        if self.whiten_advantages and len(rewards) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        return advantage
-
-    def move_baseline(self, rewards: Tensor) -> None:
-        """b <- decay b + (1 - decay) R for each reward in turn, once the advantages are taken."""
-        b = rewards.mean().item() if self.baseline is None else self.baseline
-        for reward in rewards.tolist():
-            b = self.baseline_decay * b + (1 - self.baseline_decay) * reward
-        self.baseline = b

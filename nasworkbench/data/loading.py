@@ -41,11 +41,6 @@ def names() -> tuple[str, ...]:
     return tuple(SOURCES)
 
 
-def default_root() -> Path:
-    """Where data are searched for: the folder in NASWORKBENCH_DATA, or ~/.cache/nasworkbench."""
-    return Path(os.environ.get("NASWORKBENCH_DATA") or Path.home() / ".cache" / "nasworkbench")
-
-
 def describe(name: str, root: str | Path | None = None) -> Description:
     """What the set is, whether it is on this machine, where it may be, and how to get it.
 
@@ -71,8 +66,9 @@ def load(
 
     Args:
         name: one of :func:`names`.
-        root: folder that holds the data; default :func:`default_root`. For ``imagefolder`` and
-            ``imagenet`` the folder that holds ``train/``.
+        root: folder that holds the data; default: the one in the environment variable
+            NASWORKBENCH_DATA, or ~/.cache/nasworkbench. For ``imagefolder`` and ``imagenet`` the
+            folder that holds ``train/``.
         image_size: side in pixels to resize to, once; ``None``: as they are (224 for folders of
             images: the paper's mobile size).
         train_size, validation_size: keep only so many images, drawn at random; ``None``: all.
@@ -86,18 +82,17 @@ def load(
         SettingsError: a size or seed out of range.
     """
     source = _source(name)
-    image_size = optional(whole, "image_size", image_size)
-    train_size = optional(whole, "train_size", train_size)
-    validation_size = optional(whole, "validation_size", validation_size)
+    given = {"image_size": image_size, "train_size": train_size, "validation_size": validation_size}
+    sizes = {field: optional(whole, field, size) for field, size in given.items()}
     seed = whole("seed", seed, 0)
     place = _find(source, root, download)
-    size = image_size or source.image_size
+    size = sizes["image_size"] or source.image_size
     train, class_names = source.read(place, "train")
     validation = source.read_validation(place)
     if validation is None:
         train, validation = _divide(source, train, seed)
-    train = _ready(_some(train, train_size, "train_size", seed), size)
-    validation = _ready(_some(validation, validation_size, "validation_size", seed), size)
+    train = _ready(_some(train, "train_size", sizes, seed), size)
+    validation = _ready(_some(validation, "validation_size", sizes, seed), size)
     mean, std = statistics(train)
     return Dataset(
         name=name,
@@ -110,9 +105,7 @@ def load(
         load_settings={
             "name": name,
             "root": None if root is None else str(_folder(root)),
-            "image_size": image_size,
-            "train_size": train_size,
-            "validation_size": validation_size,
+            **sizes,
             "seed": seed,
         },
     )
@@ -133,7 +126,9 @@ def _source(name: str) -> Source:
 
 
 def _folder(root: str | Path | None) -> Path:
-    return default_root() if root is None else Path(root).expanduser().resolve()
+    if root is None:
+        root = os.environ.get("NASWORKBENCH_DATA") or "~/.cache/nasworkbench"
+    return Path(root).expanduser().resolve()
 
 
 def _find(source: Source, root: str | Path | None, download: bool) -> Path:
@@ -152,8 +147,7 @@ def _find(source: Source, root: str | Path | None, download: bool) -> Path:
 
 
 def _read_test(name: str, place: Path, size: int | None) -> AnySplit:
-    split, _ = SOURCES[name].read(place, "test")
-    return _ready(split, size)
+    return _ready(SOURCES[name].read(place, "test")[0], size)
 
 
 def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySplit]:
@@ -175,8 +169,8 @@ def _divide(source: Source, split: AnySplit, seed: int) -> tuple[AnySplit, AnySp
     return split.select(order[held_out:]), split.select(order[:held_out])
 
 
-def _some(split: AnySplit, size: int | None, field: str, seed: int) -> AnySplit:
-    size = optional(whole, field, size, 1, len(split))
+def _some(split: AnySplit, field: str, sizes: dict[str, int | None], seed: int) -> AnySplit:
+    size = optional(whole, field, sizes[field], 1, len(split))
     return split if size is None else split.select(_shuffled(split, seed)[:size])
 
 

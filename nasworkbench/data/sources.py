@@ -25,8 +25,6 @@ from .splits import AnySplit, Split
 #: Debian's package dataset-fashion-mnist puts its files here.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
-UNSIGNED_BYTES = 8  # IDX's number of the only type that Fashion-MNIST uses
-
 
 class Source(ABC):
     """One data set by name. Subclasses fill in where it may be and how it is read."""
@@ -72,7 +70,6 @@ class Digits(Source):
     how_to_get = "It comes with scikit-learn: pip install scikit-learn"
     held_out = 480
     stratified = True
-    test_count = 360
 
     def places(self, root: Path) -> list[Path]:
         return [Path(str(resources.files("sklearn"))) / "datasets" / "data" / "digits.csv.gz"]
@@ -87,7 +84,7 @@ class Digits(Source):
         labels = torch.from_numpy(bunch.target).long()
         # The seed of this split is fixed: what is test data never changes sides.
         rest, test = train_test_split(
-            range(len(labels)), test_size=self.test_count, stratify=labels, random_state=0
+            range(len(labels)), test_size=360, stratify=labels, random_state=0
         )
         chosen = torch.tensor(test if part == "test" else rest)
         return Split(images, labels).select(chosen), tuple("0123456789")
@@ -189,14 +186,13 @@ def read_idx(path: Path) -> Tensor:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
-        zero, kind, dimensions = struct.unpack_from(">HBB", content)
-        if (zero, kind) != (0, UNSIGNED_BYTES):
+        if not content.startswith(b"\0\0\x08"):  # 8: unsigned bytes
             raise ValueError(
                 f"an IDX file of bytes begins with 00 00 08, not {content[:3].hex(' ')}"
             )
-        sizes = struct.unpack_from(f">{dimensions}I", content, offset=4)
-        array = numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * dimensions).reshape(sizes)
-    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+        sizes = struct.unpack_from(f">{content[3]}I", content, offset=4)
+        array = numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * len(sizes)).reshape(sizes)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, IndexError) as error:
         raise DataError(
             f"{path} is empty or corrupt ({error}); delete it and fetch it again"
         ) from None

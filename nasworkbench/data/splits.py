@@ -1,7 +1,7 @@
 """A split: images with their labels, held in memory or read from files when asked for.
 
-Both kinds have ``len()``, ``labels``, ``select``, ``resized`` and ``batches``, so that code that
-takes batches need not know which kind it is given.
+Both kinds have ``len()``, ``labels``, ``channels``, ``image_size``, ``select`` and ``resized``;
+:class:`nasworkbench.training.batches.Batches` makes batches of both.
 """
 
 from __future__ import annotations
@@ -84,13 +84,6 @@ class Split:
         images = torch.cat([functional.resize(p, [size, size], antialias=True) for p in parts])
         return replace(self, images=images)
 
-    def batches(
-        self, batch_size: int, order: Tensor | None = None, workers: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ``(images, labels)``, in this order (``None``: as stored); see :func:`shares`."""
-        for indices in shares(len(self), batch_size, order):
-            yield self.images[indices], self.labels[indices]
-
 
 @dataclass(frozen=True, eq=False)
 class FileSplit:
@@ -135,7 +128,10 @@ class FileSplit:
     def batches(
         self, batch_size: int, order: Tensor | None = None, workers: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As :meth:`Split.batches`; ``workers`` processes read ahead (0: this process reads)."""
+        """Yield ``(images, labels)``, in this order (``None``: as stored); see :func:`shares`.
+
+        ``workers`` processes read ahead (0: this process reads).
+        """
         stored = torch.arange(len(self))
         yield from torch.utils.data.DataLoader(
             self,  # type: ignore[arg-type]  # torch takes whatever has [] and len()

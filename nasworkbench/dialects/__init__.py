@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from ..checks import choice
-from ..errors import DialectError
+from ..errors import DialectError, WorkbenchError
 from ..genotype import Genotype
 from . import darts, enas, nni, slim
 from ._literals import check_text
@@ -55,9 +55,9 @@ def dumps(genotype: Genotype, dialect: str) -> str:
 
 @contextmanager
 def _module(dialect: str) -> Iterator[ModuleType]:
-    """The dialect's module; its errors get the dialect's name in front."""
+    """The dialect's module; its errors become DialectErrors with the dialect's name in front."""
     module = DIALECTS[choice("dialect", dialect, DIALECTS, DialectError)]
     try:
         yield module
-    except DialectError as error:
+    except WorkbenchError as error:
         raise DialectError(f"dialect '{dialect}': {error}") from None

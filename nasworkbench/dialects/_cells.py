@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..checks import whole
 from ..errors import DialectError, GenotypeError, listed
 from ..genotype import Block, Cell
-from ._literals import whole_number
+from ._literals import MOST_STATES
 
 #: The concat that a dialect implies where its text does not hold one.
 ImpliedConcat = Callable[[tuple[Block, ...]], tuple[int, ...]]
@@ -24,7 +25,6 @@ def read_cell(
     concat: Sequence[int] | ImpliedConcat,
     ours: Mapping[Any, str],
     refused: Mapping[Any, str] | None = None,
-    places: Sequence[str] = (),
 ) -> Cell:
     """The cell that a dialect describes by two states and two operations a block.
 
@@ -35,7 +35,6 @@ def read_cell(
         concat: the states of the output, or a function of the blocks that gives them.
         ours: this library's operation for each of the dialect's.
         refused: the dialect's operations that have no counterpart here, with the reason.
-        places: the dialect's own names of the sides, for messages; by default block and side.
 
     Raises:
         DialectError: incomplete blocks, an unknown operation, or a cell that cannot exist.
@@ -45,13 +44,9 @@ def read_cell(
             f"{where}: every block needs two operations and two states, "
             f"got {len(operations)} operations and {len(states)} states"
         )
-    places = places or [
-        f"{where}, block {number}, {side} input"
-        for number in range(len(operations) // 2)
-        for side in ("left", "right")
-    ]
     sides = []
-    for place, state, operation in zip(places, states, operations, strict=True):
+    for number, (state, operation) in enumerate(zip(states, operations, strict=True)):
+        place = f"{where}, block {number // 2}, {('left', 'right')[number % 2]} input"
         if not isinstance(operation, str | int) or operation not in ours:
             if refused and isinstance(operation, str) and operation in refused:
                 raise DialectError(
@@ -61,7 +56,8 @@ def read_cell(
             raise DialectError(
                 f"{place}: unknown operation {operation!r:.60}; known are {listed(known)}"
             )
-        sides.append((whole_number(state, place), ours[operation]))
+        state = whole(f"{place}: the state", state, 0, MOST_STATES, DialectError)
+        sides.append((state, ours[operation]))
     try:
         blocks = tuple(Block(*sides[k], *sides[k + 1]) for k in range(0, len(sides), 2))
         return Cell(blocks, concat(blocks) if callable(concat) else tuple(concat))

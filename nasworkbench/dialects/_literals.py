@@ -7,24 +7,22 @@ evaluates: ``ast`` parses, and only literals are taken from the tree.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import Any
 
-from ..checks import is_whole
-from ..errors import DialectError, listed
+from ..errors import DialectError
 
 #: Longest text that is read, in characters (this project's choice; a real cell takes 2,000).
 LONGEST = 100_000
 
-#: Deepest nesting of brackets that is read (this project's choice; the dialects need 3).
-DEEPEST = 20
+#: The highest number of a hidden state that is read (this project's choice).
+MOST_STATES = 999
 
 
 def check_text(text: object) -> str:
-    """The text itself, if it is text of a sane size and depth.
+    """The text itself, if it is text of a sane size.
 
     Raises:
-        DialectError: not text, empty, too long, or nested too deep for any genotype.
+        DialectError: not text, empty, or too long for any genotype.
     """
     if not isinstance(text, str):
         raise DialectError(f"expected text, got {type(text).__name__}")
@@ -34,11 +32,6 @@ def check_text(text: object) -> str:
         raise DialectError(
             f"the text has {len(text):,} characters; no genotype takes more than {LONGEST:,}"
         )
-    depth = 0
-    for place, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth > DEEPEST:
-            raise DialectError(f"brackets nested deeper than {DEEPEST} at character {place}")
     return text
 
 
@@ -86,29 +79,8 @@ def literal(node: ast.expr, where: str) -> Any:
 _LITERALS = (ast.List, ast.Tuple, ast.Dict, ast.Constant, ast.expr_context)
 
 
-def whole_number(value: Any, where: str) -> int:
-    """The value, if it is a whole number from 0 to 999 (no cell has a thousand states)."""
-    if not is_whole(value, 0, 999):
-        raise DialectError(f"{where}: expected a whole number from 0 to 999, got {value!r:.60}")
-    return value
-
-
 def sequence(value: object, where: str) -> list[Any]:
     """The value as a list, if it is a list or a tuple."""
     if not isinstance(value, list | tuple):
         raise DialectError(f"{where}: expected a list, got {value!r:.60}")
     return list(value)
-
-
-def fields_of(record: object, fields: Sequence[str], where: str) -> list[Any]:
-    """The values of these fields, in this order, if the record is a dict that has no others."""
-    if not isinstance(record, dict):
-        raise DialectError(f"{where}: expected a dict, got {record!r:.60}")
-    missing = [name for name in fields if name not in record]
-    unknown = [name for name in record if name not in fields]
-    if missing or unknown:
-        raise DialectError(
-            f"{where}: expected exactly the fields {listed(fields)}; missing {missing}, unknown "
-            f"{unknown!r:.60}"
-        )
-    return [record[name] for name in fields]

@@ -18,10 +18,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from ..checks import whole
 from ..errors import DialectError, listed
 from ..genotype import Cell, Genotype
 from ._cells import read_cell, write_sides
-from ._literals import literal, parse_expression, sequence, whole_number
+from ._literals import MOST_STATES, literal, parse_expression, sequence
 
 #: DARTS's operation for each of ours that it has.
 OPERATIONS = {
@@ -60,20 +61,17 @@ def loads(text: str) -> Genotype:
             f"expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), "
             f"got another {type(call).__name__}"
         )
-    given = dict(zip(FIELDS, call.args, strict=False))
-    for keyword in call.keywords:
-        if keyword.arg not in FIELDS or keyword.arg in given:
-            raise DialectError(
-                f"unexpected or repeated field {keyword.arg!r}; the fields are {listed(FIELDS)}"
-            )
-        given[keyword.arg] = keyword.value
-    if len(call.args) > len(FIELDS) or len(given) < len(FIELDS):
-        missing = [field for field in FIELDS if field not in given]
-        raise DialectError(f"exactly the fields {listed(FIELDS)} are needed; missing: {missing}")
-    return Genotype(
-        _read_cell(given["normal"], given["normal_concat"], "normal"),
-        _read_cell(given["reduce"], given["reduce_concat"], "reduce"),
+    names = [*FIELDS[: len(call.args)], *(keyword.arg for keyword in call.keywords)]
+    nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
+    if set(names) != set(FIELDS) or len(nodes) != len(FIELDS):
+        raise DialectError(
+            f"Genotype has the fields {listed(FIELDS)}, each once; got {len(nodes)}: {names!r:.80}"
+        )
+    given = dict(zip(names, nodes, strict=True))
+    normal, reduction = (
+        _read_cell(given[f], given[f"{f}_concat"], f) for f in ("normal", "reduce")
     )
+    return Genotype(normal, reduction)
 
 
 def dumps(genotype: Genotype) -> str:
@@ -107,10 +105,11 @@ def _read_cell(pairs_node: ast.expr, concat_node: ast.expr, field: str) -> Cell:
 def _concat(node: ast.expr, where: str) -> list[int]:
     """A list of states, or ``range(a, b)``: the one call that is understood, never made."""
     if not isinstance(node, ast.Call) or _name(node) != "range":
-        return [whole_number(state, where) for state in sequence(literal(node, where), where)]
+        return sequence(literal(node, where), where)
     if node.keywords or len(node.args) not in (1, 2):
         raise DialectError(f"{where}: range takes one or two whole numbers")
-    return list(range(*(whole_number(literal(bound, where), where) for bound in node.args)))
+    bounds = (literal(bound, where) for bound in node.args)
+    return list(range(*(whole(where, bound, 0, MOST_STATES, DialectError) for bound in bounds)))
 
 
 def _name(call: ast.Call) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 
 from ..checks import choice
-from ..errors import DialectError, WorkbenchError, listed
+from ..errors import DialectError, WorkbenchError
 from ..genotype import Genotype
 from . import DIALECTS
 from ._literals import check_text
@@ -33,28 +34,17 @@ def detect(text: str, form: str | None = None) -> tuple[str, Genotype]:
         form: ``JSON`` or a dialect's name; ``None`` finds out by trying each.
 
     Raises:
-        DialectError: of no known form (says why not, for each), or of several that disagree.
+        DialectError: of no known form; says why not, for each.
     """
     check_text(text)
-    genotypes: dict[str, Genotype] = {}
     reasons: dict[str, str] = {}
     for name in READERS if form is None else [choice("form", form, READERS, DialectError)]:
         try:
-            genotypes[name] = READERS[name](text)
+            return name, READERS[name](text)
         except WorkbenchError as error:
             reasons[name] = str(error)
-    if len(set(genotypes.values())) > 1:
-        raise DialectError(
-            f"the text can be read as {listed(genotypes)}, with different results: choose one of "
-            f"them"
-        )
-    if genotypes:
-        return next(iter(genotypes.items()))
     likely = [name for name in reasons if MARKS[name] in text] if form is None else [form]
     if len(likely) == 1:
         raise DialectError(f"this cannot be read as {likely[0]}: {reasons[likely[0]]}")
-    short = (
-        f"{name}: {reason if len(reason) <= 90 else reason[:89] + '…'}"
-        for name, reason in reasons.items()
-    )
+    short = (f"{name}: {shorten(why, 90, placeholder=' …')}" for name, why in reasons.items())
     raise DialectError("this text is of no form known here. " + "; ".join(short))

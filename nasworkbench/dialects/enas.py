@@ -17,6 +17,8 @@ out, the order is then normal first).
 
 from __future__ import annotations
 
+import re
+
 from ..errors import DialectError
 from ..genotype import Block, Genotype
 from ._cells import read_cell, write_sides
@@ -33,6 +35,7 @@ OPERATIONS = {
 OURS = {number: ours for ours, number in OPERATIONS.items()}
 
 LABELS = ("normal", "reduce")
+LINE = re.compile(r"(?:(normal|reduce)\s*:)?((?:\s*\b[0-9]{1,3}\b)*)")
 
 
 def loads(text: str) -> Genotype:
@@ -48,18 +51,15 @@ def loads(text: str) -> Genotype:
         )
     cells = {}
     for line, expected in zip(lines, LABELS, strict=True):
-        label, colon, numbers = line.partition(":")
-        label, numbers = (label.strip(), numbers) if colon else (expected, line)
-        if label not in LABELS or label in cells:
+        match = LINE.fullmatch(line.strip())
+        label = (match[1] or expected) if match else ""
+        if not match or label in cells:
             raise DialectError(
-                f"a line begins with 'normal:' or 'reduce:', each once, got {line!r:.60}"
+                f"a line is 'normal:' or 'reduce:', each once, and whole numbers to 999; got "
+                f"{line!r:.60}"
             )
-        words = numbers.split()
-        for word in words:
-            if not (word.isascii() and word.isdigit() and len(word) <= 3):
-                raise DialectError(f"{label}: expected a whole number to 999, got {word!r:.60}")
-        states, operations = ([int(word) for word in words[start::2]] for start in (0, 1))
-        cells[label] = read_cell(label, states, operations, implied_concat, OURS)
+        numbers = [int(word) for word in match[2].split()]
+        cells[label] = read_cell(label, numbers[0::2], numbers[1::2], implied_concat, OURS)
     return Genotype(cells["normal"], cells["reduce"])
 
 

@@ -27,24 +27,16 @@ import re
 
 from ..errors import DialectError, listed
 from ..genotype import Block, Cell, Genotype
+from . import darts
 from ._cells import read_cell, write_sides
 from ._literals import literal, parse_expression
 
-#: NNI's operation for each of ours that it has. Its ``dil_conv_3x3`` is DARTS's: depthwise.
-OPERATIONS = {
-    "identity": "skip_connect",
-    "avg_pool_3x3": "avg_pool_3x3",
-    "max_pool_3x3": "max_pool_3x3",
+#: NNI's operation for each of ours that it has: DARTS's, and four more.
+OPERATIONS = darts.OPERATIONS | {
     "max_pool_5x5": "max_pool_5x5",
     "max_pool_7x7": "max_pool_7x7",
     "conv_1x1": "conv_1x1",
     "conv_3x3": "conv_3x3",
-    "sep_conv_3x3": "sep_conv_3x3",
-    "sep_conv_5x5": "sep_conv_5x5",
-    "sep_conv_7x7": "sep_conv_7x7",
-    "dil_sep_conv_3x3": "dil_conv_3x3",
-    "dil_sep_conv_5x5": "dil_conv_5x5",
-    "conv_7x1_1x7": "conv_7x1_1x7",
 }
 
 OURS = {theirs: ours for ours, theirs in OPERATIONS.items()}
@@ -87,9 +79,8 @@ def loads(text: str) -> Genotype:
                 f"'reduce/input_6_1', and {listed(NETWORK_KEYS)}"
             )
         choices[match[1]][key] = value
-    return Genotype(
-        _read_cell(choices["normal"], "normal"), _read_cell(choices["reduce"], "reduce")
-    )
+    normal, reduction = (_read_cell(choices[label], label) for label in LABELS)
+    return Genotype(normal, reduction)
 
 
 def dumps(genotype: Genotype) -> str:
@@ -132,5 +123,4 @@ def _read_cell(choices: dict[str, object], label: str) -> Cell:
         [choices[f"{label}/{kind}_{suffix}"] for suffix in suffixes] for kind in ("op", "input")
     )
     states = [s[0] if isinstance(s, list) and len(s) == 1 else s for s in states]
-    places = [f"{label}/op_{suffix} and input_{suffix}" for suffix in suffixes]
-    return read_cell(label, states, operations, implied_concat, OURS, REFUSED, places)
+    return read_cell(label, states, operations, implied_concat, OURS, REFUSED)

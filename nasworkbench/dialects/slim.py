@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import json
 
+from ..checks import whole
 from ..errors import DialectError
-from ..genotype import Block, Cell, Genotype
+from ..genotype import Block, Cell, Genotype, fields_of
 from ._cells import read_cell, write_sides
-from ._literals import fields_of, literal, parse_expression, sequence, whole_number
+from ._literals import MOST_STATES, literal, parse_expression, sequence
 
 #: slim's operation for each of ours. ``none`` is *identity* here (DARTS's ``none`` is a zero).
 #: ``dilated_3x3`` exists with the rates 2, 4 and 6; this library's ``dil_conv_3x3`` has rate 2.
@@ -60,10 +61,12 @@ def loads(text: str) -> Genotype:
 
     Raises:
         DialectError: malformed text; the message names the cell and the block.
+        GenotypeError: missing or unknown fields.
     """
     record = literal(parse_expression(text), "the text")
-    normal, reduction = fields_of(record, ("normal", "reduction"), "the text")
-    return Genotype(_read_cell(normal, "normal cell"), _read_cell(reduction, "reduction cell"))
+    cells = fields_of(record, "slim's text", {"normal", "reduction"})
+    normal, reduction = (_read_cell(cells[r], f"{r} cell") for r in ("normal", "reduction"))
+    return Genotype(normal, reduction)
 
 
 def dumps(genotype: Genotype) -> str:
@@ -92,11 +95,10 @@ def swapped(state: int) -> int:
 
 
 def _read_cell(record: object, where: str) -> Cell:
-    operations, indices, used = (
-        sequence(entries, f"{where}, {field}")
-        for field, entries in zip(FIELDS, fields_of(record, FIELDS, where), strict=True)
-    )
-    states = [swapped(whole_number(index, f"{where}, hiddenstate_indices")) for index in indices]
+    lists = fields_of(record, f"the {where}", set(FIELDS))
+    operations, indices, used = (sequence(lists[f], f"{where}, {f}") for f in FIELDS)
+    what = f"{where}, hiddenstate_indices: the state"
+    states = [swapped(whole(what, index, 0, MOST_STATES, DialectError)) for index in indices]
 
     def concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:
         needed = 2 + len(blocks)

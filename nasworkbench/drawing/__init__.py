@@ -2,7 +2,7 @@
 
 ``draw(thing)`` returns a :class:`Drawing`, which shows itself in a notebook and saves itself as
 SVG, PNG or DOT. Another kind of architecture can be drawn once it says how it becomes DOT text:
-``drawing.source.register(Kind, function)``. Neither torch nor the networks are imported here.
+``drawing.source.register(Kind, function)``, as :mod:`nasworkbench.networks` does for its networks.
 """
 
 from __future__ import annotations
@@ -12,30 +12,26 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
+from ..checks import choice
 from ..errors import WorkbenchError, listed
 from ..genotype import Cell, Genotype
 from .cells import cell_source, genotype_source
-from .dot import Theme, plain, theme_named
+from .dot import THEMES, Theme, plain
 from .networks import network_source, network_words
 from .rendering import DPI, Drawing, dot_available
 
-__all__ = ["DPI", "Drawing", "dot_available", "draw", "source"]
+__all__ = ["DPI", "Drawing", "dot_available", "draw", "network_source", "source"]
 
 
 @singledispatch
 def source(thing: Any, theme: Theme) -> str:
-    """DOT text of a cell, a genotype, a network, or of another architecture that is registered.
+    """DOT text of a cell, a genotype, or of another kind of thing that is registered.
 
     Raises:
-        WorkbenchError: a thing that has no picture, or a layout that cannot be drawn.
+        WorkbenchError: a thing that has no picture.
     """
-    if hasattr(thing, "layout"):
-        return network_source(thing, theme)
     kinds = (kind.__name__ for kind in source.registry if kind is not object)
-    raise WorkbenchError(
-        f"cannot draw {type(thing).__name__}: what can be drawn is a network with a .layout, "
-        f"or one of {listed(kinds)}"
-    )
+    raise WorkbenchError(f"cannot draw {type(thing).__name__}; what can be drawn: {listed(kinds)}")
 
 
 source.register(Cell, cell_source)
@@ -47,18 +43,17 @@ def draw(thing: Any, theme: str = "light") -> Drawing:
 
     Args:
         thing: a :class:`~nasworkbench.genotype.Cell`, a
-            :class:`~nasworkbench.genotype.Genotype`, an architecture that has registered itself
-            with :func:`source`, or a network (anything with a ``.layout``, see
-            :mod:`nasworkbench.drawing.networks`).
+            :class:`~nasworkbench.genotype.Genotype`, a network, or another architecture that has
+            registered itself with :func:`source`.
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
-        WorkbenchError: something else, an unknown theme, or a layout that cannot be drawn.
-            Graphviz itself is needed only when the drawing is rendered.
+        WorkbenchError: something else, or an unknown theme. Graphviz itself is needed only when
+            the drawing is rendered.
     """
     if isinstance(thing, Genotype):
         thing = replace(thing, name=plain(thing.name or "") or None)
-    dot = source(thing, theme_named(theme))
+    dot = source(thing, THEMES[choice("theme", theme, THEMES, WorkbenchError)])
     if isinstance(thing, Genotype):
         title = f"genotype {thing.name}" if thing.name else "a genotype"
         return Drawing(dot, f"{title}: normal cell and reduction cell", str(thing))

@@ -15,27 +15,6 @@ from .dot import Theme, label, new_graph, painted
 if TYPE_CHECKING:
     import graphviz
 
-#: Two short lines for each operation, so that ten of them fit side by side.
-SHORT_LABELS = {
-    "identity": ("identity",),
-    "conv_1x3_3x1": ("1x3", "3x1"),
-    "conv_1x7_7x1": ("1x7", "7x1"),
-    "conv_7x1_1x7": ("7x1", "1x7"),
-    "conv_1x1": ("conv", "1x1"),
-    "conv_3x3": ("conv", "3x3"),
-    "dil_conv_3x3": ("dil", "3x3"),
-    "dil_sep_conv_3x3": ("dil sep", "3x3"),
-    "dil_sep_conv_5x5": ("dil sep", "5x5"),
-    "avg_pool_3x3": ("avg", "3x3"),
-    "max_pool_2x2": ("max", "2x2"),
-    "max_pool_3x3": ("max", "3x3"),
-    "max_pool_5x5": ("max", "5x5"),
-    "max_pool_7x7": ("max", "7x7"),
-    "sep_conv_3x3": ("sep", "3x3"),
-    "sep_conv_5x5": ("sep", "5x5"),
-    "sep_conv_7x7": ("sep", "7x7"),
-}
-
 
 def cell_source(cell: Cell, theme: Theme) -> str:
     """DOT text of one cell."""
@@ -53,6 +32,13 @@ def genotype_source(genotype: Genotype, theme: Theme) -> str:
             part.attr(label=f"{role} cell", color=theme.background, margin="4")
             _add_cell(part, cell, role, theme)
     return graph.source
+
+
+def short_label(operation: str) -> list[str]:
+    """The operation in two short lines, so that ten of them fit side by side: ``sep``, ``3x3``."""
+    *kind, size = operation.split("_")
+    short = [word for word in kind if word not in ("conv", "pool")] or kind
+    return [" ".join(short), size] if short else [size]
 
 
 def _add_cell(graph: graphviz.Digraph, cell: Cell, prefix: str, theme: Theme) -> None:
@@ -90,7 +76,7 @@ def _add_block(
             sides.attr(rank="same")
             for side, _, operation in block.sides:
                 paint = painted(theme.operation, theme, used)
-                text = label(*SHORT_LABELS[operation])
+                text = label(*short_label(operation))
                 sides.node(f"{node}_{side}", text, shape="box", **paint)
         # The number stands in the node: as the frame's title it would be crossed by arrows.
         title = [f"block {number}", block.combine] + ([] if used else ["not used"])
@@ -101,11 +87,8 @@ def _add_block(
     # Edges stand outside of the frame: an edge inside would draw its source into it.
     style = {} if used else {"color": theme.faded, "style": "dashed"}
     for side, state, _ in block.sides:
-        graph.edge(
-            names[state],
-            f"{node}_{side}",
-            **({"color": _edge_colour(cell, state, theme)} | style),
-        )
+        arrow = {"color": _edge_colour(cell, state, theme)} | style
+        graph.edge(names[state], f"{node}_{side}", **arrow)
         graph.edge(f"{node}_{side}", f"{node}_combine", **style)
 
 

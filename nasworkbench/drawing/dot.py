@@ -7,12 +7,9 @@ this library stays light.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from ..checks import choice
-from ..errors import WorkbenchError
 
 if TYPE_CHECKING:
     import graphviz
@@ -76,28 +73,13 @@ THEMES = {
 }
 
 
-def theme_named(name: str) -> Theme:
-    """The theme of this name.
-
-    Raises:
-        WorkbenchError: no such theme.
-    """
-    return THEMES[choice("theme", name, THEMES, WorkbenchError)]
-
-
-#: Unicode categories that a label cannot hold: controls, lone surrogates, line separators.
-_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
+#: What a label cannot hold: controls, line separators, lone surrogates and non-characters.
+UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def plain(text: str) -> str:
     """The text on one line, without control characters, cut to a length that fits a picture."""
-    kept = "".join(
-        " "
-        if unicodedata.category(character) in _UNSHOWN or character in "\ufffe\uffff"
-        else character
-        for character in text[: 4 * LONGEST_LABEL]
-    )
-    words = " ".join(kept.split())
+    words = " ".join(UNSHOWN.sub(" ", text[: 4 * LONGEST_LABEL]).split())
     return words if len(words) <= LONGEST_LABEL else words[: LONGEST_LABEL - 1] + "…"
 
 

@@ -5,19 +5,19 @@ arrow in another colour. Inside a run each cell reads the two cells before it; t
 out of the run show what its first and last cells exchange with the rest, and one solid arrow stands
 for both where the next layer reads the last two cells of the run.
 
-No network class is known here. What is read is ``network.layout``: records in order with ``name``,
+No network class is known here. What is read is ``network.genotype.name`` and ``network.layout``:
+records in order, none before the layers that it reads, with ``name``,
 ``role`` (stem, reduction, normal, auxiliary or classifier), ``inputs`` (names of earlier
 records, the older first), ``filters`` (channels it puts out) and ``stage``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from ..errors import WorkbenchError, listed
 from .dot import Theme, label, new_graph, painted, plain
 
-FIELDS = ("name", "role", "inputs", "filters", "stage")
 LEGEND = "solid: the newer input, h[i]; dashed: the older input, h[i-1]"
 
 #: By role: the node's shape and its colours' name in the theme.
@@ -31,13 +31,9 @@ ROLES = {
 
 
 def network_source(network: Any, theme: Theme) -> str:
-    """DOT text of a network.
-
-    Raises:
-        WorkbenchError: a layout that lacks fields, or that reads a layer it does not have.
-    """
-    groups = grouped(checked_layout(network))
-    graph = new_graph(theme, "LR", title_of(network), LEGEND)
+    """DOT text of a network."""
+    groups = grouped(network.layout)
+    graph = new_graph(theme, "LR", network.genotype.name or "", LEGEND)
     node_of: dict[str, str] = {}
     for place, group in enumerate(groups):
         node_of |= {record.name: f"layer_{place}" for record in group}
@@ -59,48 +55,12 @@ def network_source(network: Any, theme: Theme) -> str:
 
 def network_words(network: Any) -> tuple[str, str]:
     """A title for the picture, and the same in words, a line for each node."""
-    name = plain(title_of(network))
-    lines = [plain(", ".join(label_lines(group))) for group in grouped(checked_layout(network))]
+    name = plain(network.genotype.name or "")
+    lines = [plain(", ".join(label_lines(group))) for group in grouped(network.layout)]
     return f"network of {name}" if name else "a network", "\n".join(lines)
 
 
-def checked_layout(network: Any) -> list[Any]:
-    """The layout as a list, if every record can be drawn.
-
-    Raises:
-        WorkbenchError: see :func:`network_source`.
-    """
-    try:
-        records = list(network.layout)
-    except TypeError:
-        raise WorkbenchError(
-            f"a network's layout is a tuple of records, got {type(network.layout).__name__}"
-        ) from None
-    if not records:
-        raise WorkbenchError("this network's layout is empty: there is nothing to draw")
-    known: set[str] = set()
-    for place, record in enumerate(records):
-        missing = [field for field in FIELDS if not hasattr(record, field)]
-        if missing:
-            raise WorkbenchError(
-                f"layout, record {place}: needs the fields {listed(FIELDS)}; missing: "
-                f"{listed(missing)}"
-            )
-        where = f"layout, record {place} ({record.name!r})"
-        if record.role not in ROLES:
-            raise WorkbenchError(
-                f"{where}: unknown role {record.role!r}; the roles are {listed(ROLES)}"
-            )
-        unknown = [name for name in record.inputs if name not in known]
-        if unknown and place:
-            raise WorkbenchError(
-                f"{where}: reads {unknown[0]!r}, and no earlier layer has that name"
-            )
-        known.add(record.name)
-    return records
-
-
-def grouped(records: list[Any]) -> list[list[Any]]:
+def grouped(records: Iterable[Any]) -> list[list[Any]]:
     """The layers by node: consecutive normal cells of one stage share one, others stand alone."""
     groups: list[list[Any]] = []
     for record in records:
@@ -125,19 +85,12 @@ def label_lines(group: list[Any]) -> list[str]:
     return [title, *([f"× {len(group)}"] if len(group) > 1 else []), f"{first.filters} {unit}"]
 
 
-def title_of(network: Any) -> str:
-    """The name of the network's genotype, if it has one."""
-    name = getattr(getattr(network, "genotype", None), "name", None)
-    return name if isinstance(name, str) else ""
-
-
 def _edges(groups: list[list[Any]], node_of: dict[str, str]) -> dict[tuple[str, str], bool]:
     """``(source, target)`` -> whether it carries a newer input; one arrow for a pair of nodes."""
     edges: dict[tuple[str, str], bool] = {}
     for record in (record for group in groups for record in group):
         for place, name in enumerate(record.inputs):
-            if name not in node_of or node_of[name] == node_of[record.name]:
-                continue
             pair = node_of[name], node_of[record.name]
-            edges[pair] = edges.get(pair, False) or place == len(record.inputs) - 1
+            if pair[0] != pair[1]:
+                edges[pair] = edges.get(pair, False) or place == len(record.inputs) - 1
     return edges

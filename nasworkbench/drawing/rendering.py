@@ -10,14 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..checks import whole
+from ..checks import choice, whole
 from ..errors import WorkbenchError
 from ..files import write_atomically
 
 #: Pixels an inch of the PNG: the size at which browsers show the SVG.
 DPI = 96
 
-SUFFIXES = (".svg", ".png", ".dot")
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 
@@ -65,16 +64,13 @@ class Drawing:
             WorkbenchError: another suffix, a folder that is not there, or no graphviz.
         """
         path = Path(path)
-        if path.suffix.lower() not in SUFFIXES:
-            raise WorkbenchError(
-                f"cannot save a drawing as {path.name!r}: the name ends in .svg, .png or .dot"
-            )
-        content = {
+        ways = {
             ".svg": lambda: self.svg().encode(),
             ".png": self.png,
             ".dot": lambda: self.source.encode(),
-        }[path.suffix.lower()]()
-        return write_atomically(path, content, "the drawing")
+        }
+        suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ways, WorkbenchError)
+        return write_atomically(path, ways[suffix](), "the drawing")
 
     def __str__(self) -> str:
         return self.text
@@ -120,11 +116,9 @@ def render(source: str, form: str) -> bytes:
         import pygraphviz
     except ImportError:
         raise WorkbenchError(
-            "drawing needs graphviz, and neither its program 'dot' nor the package pygraphviz is "
-            "here. Install one of the two: graphviz by your system (apt install graphviz, brew "
-            "install graphviz, conda install graphviz), or pygraphviz by pip install "
-            "\"nasworkbench[drawing]\". The DOT text itself is in .source, and .save('name.dot') "
-            "writes it."
+            "drawing needs graphviz: its program 'dot' (apt install graphviz; brew and conda have "
+            'it too) or the package pygraphviz (pip install "nasworkbench[drawing]"). Neither is '
+            "here. .save('name.dot') writes the DOT text without them."
         ) from None
     try:
         return pygraphviz.AGraph(string=source).draw(format=form, prog="dot")

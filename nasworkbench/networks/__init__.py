@@ -1,5 +1,6 @@
 """From a genotype to a ``torch.nn.Module``: operations, cells, the stacked child network."""
 
+from .. import drawing
 from .building import build
 from .cell import CellModule
 from .drop_path import drop_path, keep_probability
@@ -21,3 +22,5 @@ __all__ = [
     "keep_probability",
     "profile",
 ]
+
+drawing.source.register(CellNetwork, drawing.network_source)

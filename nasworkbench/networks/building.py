@@ -11,29 +11,18 @@ from .network import CellNetwork
 
 
 @singledispatch
-def build(
-    architecture: Any,
-    *,
-    cells: int,
-    filters: int,
-    classes: int,
-    channels: int,
-    image_size: int,
-    **others: Any,
-) -> Any:
+def build(architecture: Any, **settings: Any) -> Any:
     """The network of an architecture, with fresh weights from torch's global generator.
 
-    Another kind of architecture is built once its network class takes these arguments and is
+    Another kind of architecture is built once its network class takes these settings and is
     registered: ``build.register(Kind, KindNetwork)``.
 
     Args:
         architecture: e.g. a :class:`~nasworkbench.genotype.Genotype`.
-        cells: N, normal cells per stage.
-        filters: F, the channels of a hidden state in the first stage.
-        classes: logits of the classifier.
-        channels: of the images.
-        image_size: side of the (square) images.
-        others: further arguments of the network class, e.g. ``dropout``.
+        settings: ``cells`` (N, normal cells per stage), ``filters`` (F, the channels of a hidden
+            state in the first stage), ``classes`` (logits of the classifier), ``channels`` of the
+            images, ``image_size`` (side of the square images), and further arguments of the
+            network class, e.g. ``dropout``.
 
     Raises:
         NetworkError: an architecture that no network is registered for, or a setting out of range.

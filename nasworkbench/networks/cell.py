@@ -74,10 +74,7 @@ class CellModule(nn.Module):
     ) -> None:
         super().__init__()
         if cell.inputs != 2:
-            raise NetworkError(
-                f"networks are built from cells with two inputs, the outputs of the two layers "
-                f"before; this cell has {cell.inputs}"
-            )
+            raise NetworkError(f"a network's cells have two inputs, this cell has {cell.inputs}")
         self.cell, self.filters = cell, filters
         self.keep = 1.0  # for drop path; CellNetwork.set_drop_path changes it
         needed = states_read(cell)

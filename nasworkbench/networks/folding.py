@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval
+from torch.nn.utils import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from .operations import FactorizedReduction
 
@@ -35,20 +33,15 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
 
 def _fold_reduction(reduction: FactorizedReduction) -> None:
     """Both convolutions take their part of the one batch norm."""
-    norm = reduction.norm
+    norm, first = reduction.norm, 0
     if not isinstance(norm, nn.BatchNorm2d):
         return
-    half = norm.num_features - reduction.odd.out_channels
-    if reduction.even is not None:
-        reduction.even = fuse_conv_bn_eval(reduction.even, _part(norm, slice(0, half)))
-    reduction.odd = fuse_conv_bn_eval(reduction.odd, _part(norm, slice(half, None)))
+    for layer in filter(None, (reduction.even, reduction.odd)):
+        last = first + layer.out_channels
+        statistics = [norm.running_mean, norm.running_var, norm.weight, norm.bias]
+        mean, variance, scale, shift = (s[first:last] for s in statistics if s is not None)
+        layer.weight, layer.bias = fuse_conv_bn_weights(
+            layer.weight, layer.bias, mean, variance, norm.eps, scale, shift
+        )
+        first = last
     reduction.norm = nn.Identity()
-
-
-def _part(norm: nn.BatchNorm2d, channels: slice) -> nn.BatchNorm2d:
-    """The batch norm of some of the channels."""
-    part = deepcopy(norm)
-    for tensor in (part.weight, part.bias, part.running_mean, part.running_var):
-        assert tensor is not None
-        tensor.data = tensor.data[channels]
-    return part

@@ -25,10 +25,7 @@ from .operations import Norm, State
 
 #: By stem: the batch norms' momentum (torch's convention: 1 - decay) and epsilon, and the side of
 #: the images (the authors' ``nasnet.py``).
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "cifar": {"bn_momentum": 0.1, "bn_eps": 1e-5, "image_size": 32},
-    "imagenet": {"bn_momentum": 0.0003, "bn_eps": 1e-3, "image_size": 224},
-}
+DEFAULTS = {"cifar": (0.1, 1e-5, 32), "imagenet": (0.0003, 1e-3, 224)}
 
 
 class CellNetwork(nn.Module):
@@ -53,8 +50,6 @@ class CellNetwork(nn.Module):
             By default 32 (cifar) or 224 (imagenet).
         dropout: probability of dropping a channel before the classifier.
         bottleneck: ordinary convolutions in the bottleneck form of the AmoebaNet code.
-        bn_momentum: of the batch norms, torch's convention; by default 0.1 or 0.0003 (imagenet).
-        bn_eps: by default 1e-5 or 1e-3 (imagenet).
 
     Attributes:
         layout: one :class:`~nasworkbench.networks.Layer` per layer, in order.
@@ -81,14 +76,11 @@ class CellNetwork(nn.Module):
         image_size: int | None = None,
         dropout: float = 0.0,
         bottleneck: bool = False,
-        bn_momentum: float | None = None,
-        bn_eps: float | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(genotype, Genotype):
             raise NetworkError(
-                f"a CellNetwork is built from a Genotype, got {genotype!r}; "
-                f'zoo.get("nasnet-a") gives one by name'
+                f"a CellNetwork is built from a Genotype, as zoo.get('nasnet-a'); got {genotype!r}"
             )
         choice("stem", stem, STEMS, NetworkError)
         least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4
@@ -113,16 +105,13 @@ class CellNetwork(nn.Module):
         )
         deepest = max(layer.halvings for layer in self.layout)
         self.smallest_image = smallest_image(stem, deepest - 1, side=2)  # a reduction needs 2 x 2
-        self.image_size = DEFAULTS[stem]["image_size"] if image_size is None else image_size
+        momentum, eps, usual_size = DEFAULTS[stem]
+        self.image_size = usual_size if image_size is None else image_size
         if image_size is not None:
             whole("image_size", image_size, error=NetworkError)
             self._check_size(image_size, image_size)
 
-        norm = partial(
-            nn.BatchNorm2d,
-            momentum=DEFAULTS[stem]["bn_momentum"] if bn_momentum is None else bn_momentum,
-            eps=DEFAULTS[stem]["bn_eps"] if bn_eps is None else bn_eps,
-        )
+        norm = partial(nn.BatchNorm2d, momentum=momentum, eps=eps)
         by_name = {layer.name: layer for layer in self.layout}
         self.entry = stem_convolution(stem, channels, stem_filters, norm)
         self.cells = nn.ModuleDict()
@@ -271,9 +260,8 @@ class CellNetwork(nn.Module):
                 f"{self.channels}, height, width), got {tuple(images.shape)} of {images.dtype}"
             )
         self._check_size(*images.shape[2:])
-        if self.auxiliary is None or not self.training:
-            return
-        if any(side != self.image_size for side in images.shape[2:]):
+        other_size = any(side != self.image_size for side in images.shape[2:])
+        if self.auxiliary is not None and self.training and other_size:
             raise NetworkError(
                 f"the auxiliary head was built for images of {self.image_size} x "
                 f"{self.image_size}, got {images.shape[2]} x {images.shape[3]}; build the network "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -51,35 +51,20 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
         positions = result.shape[2] * result.shape[3] if result.ndim == 4 else 1
         mult_adds += layer.weight.numel() * positions  # each weight is used once per position
 
-    twin = _twin(network)
-    for layer in twin.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(count)
-    with torch.no_grad():
-        twin(network.classifier.weight.new_empty(0, network.channels, image_size, image_size))
+    modes = {module: module.training for module in network.modules()}
+    with ExitStack() as restored, torch.no_grad():
+        for module, mode in modes.items():
+            restored.callback(setattr, module, "training", mode)
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                restored.enter_context(module.register_forward_hook(count))
+        sizes = (network.channels, image_size, image_size)
+        network.eval()(network.classifier.weight.new_empty(0, *sizes))
     return Profile(
         parameters=_trainable(network),
         auxiliary_parameters=0 if network.auxiliary is None else _trainable(network.auxiliary),
         mult_adds=mult_adds,
         endpoints=network.endpoints(image_size),
     )
-
-
-def _twin(module: nn.Module) -> nn.Module:
-    """Other module objects with the very same weights, in evaluation mode.
-
-    The batch norms are left out, as they do not count, and so are the module's own hooks. A deep
-    copy would take longer than the counting.
-    """
-    if isinstance(module, nn.BatchNorm2d):
-        return nn.Identity()
-    twin = copy(module)
-    twin.training = False
-    twin._forward_hooks = type(module._forward_hooks)()
-    twin._modules = {
-        name: None if child is None else _twin(child) for name, child in module._modules.items()
-    }
-    return twin
 
 
 def _trainable(module: nn.Module) -> int:

@@ -7,7 +7,7 @@ another draws the rows on axes that are given to it.
 
 from .comparison import comparison_rows, draw_comparison, draw_learning, learning_rows
 from .decisions import decision_rows, draw_decision, draw_policy, policy_rows
-from .operations import choice_rows, draw_operations, operation_rows
+from .operations import draw_operations, operation_rows
 from .retrained import draw_retrained, mean_interval, retrained_rows
 from .rewards import draw_rewards, reward_rows
 from .style import figure, png, save, styled
@@ -15,7 +15,6 @@ from .updates import draw_updates, even_entropy, update_rows
 from .verdicts import draw_verdicts, verdict_rows
 
 __all__ = [
-    "choice_rows",
     "comparison_rows",
     "decision_rows",
     "draw_comparison",

@@ -76,10 +76,6 @@ def draw_comparison(
         baselines: controllers that are drawn in the baseline's colour; by default those whose names
             begin with "random".
     """
-    if rows.empty:
-        styled(ax, "different architectures evaluated", "", title)
-        say(ax, "nothing has been compared yet")
-        return ax
     words, logarithmic = AXES[rows["measure"].iloc[0]]
     styled(ax, "different architectures evaluated", words, title)
     draw_lines(rows, ax, "evaluations", baselines, logarithmic)

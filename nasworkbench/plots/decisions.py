@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from ..checks import whole
 from ..errors import SettingsError
 from ..spaces.base import Decision
-from .style import BLUE, INK, SKY, SMALL, colour_bar, note, positions, say, styled
+from .style import BLUE, INK, SKY, SMALL, colour_bar, note, positions, styled
 
 COLUMNS = ["name", "cell", "block", "kind", "token", "choice"]
 COLUMNS += ["log_prob", "probability", "even", "chosen"]
@@ -188,9 +188,6 @@ def draw_policy(
     """
     styled(ax, "", "token", grid=None)
     ax.spines[["left", "bottom"]].set_visible(False)
-    if rows.empty:
-        say(ax, "there is no decision")
-        return ax
     table = rows.pivot(index="token", columns="decision", values="probability")
     shown = numpy.ma.masked_invalid(table.to_numpy(dtype=float))
     tokens, steps = shown.shape

@@ -10,6 +10,7 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, NullFormatter
+from scipy.optimize import isotonic_regression
 
 from .style import BASELINE, BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, SMALL, positions
 
@@ -126,12 +127,6 @@ def _name_ends(
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
     """Sorted places, moved as little as possible so that neighbours are a gap apart, in [0, 1]."""
-    groups: list[list[float]] = []  # each a run of neighbours at equal distances
-    for number, place in enumerate(places):
-        groups.append([place - number * gap])
-        while len(groups) > 1 and numpy.mean(groups[-2]) > numpy.mean(groups[-1]):
-            last = groups.pop()
-            groups[-1] += last
-    moved = [float(numpy.mean(group)) for group in groups for _ in group]
-    most = max(1.0 - (len(places) - 1) * gap, 0.0)
-    return [min(max(place, 0.0), most) + number * gap for number, place in enumerate(moved)]
+    distances = gap * numpy.arange(len(places))  # from the first, if all are as close as may be
+    moved = isotonic_regression(numpy.array(places) - distances).x
+    return (moved.clip(0.0, max(1.0 - distances[-1], 0.0)) + distances).tolist()

@@ -20,7 +20,11 @@ MOST_WRITTEN = 16
 
 
 def operation_rows(
-    trials: pandas.DataFrame, space: Space, window: int = 20, role: str | None = None
+    trials: pandas.DataFrame,
+    space: Space,
+    window: int = 20,
+    role: str | None = None,
+    kind: str = "operation",
 ) -> pandas.DataFrame:
     """How often each operation was proposed, a row per window of trials and operation.
 
@@ -31,6 +35,8 @@ def operation_rows(
             too.
         role: the cell whose decisions count, as the space's decisions name it: ``"normal"``,
             ``"reduction"``, ``"both"`` in a tied space, ``"network"``; None counts all.
+        kind: of the decisions that count: any that the space has, as ``hidden_state``,
+            ``combination`` or ``wiring``. A space without operations has no row by default.
 
     Returns:
         The columns ``first`` and ``last`` (finished trials, counted from 1, of the window),
@@ -38,16 +44,8 @@ def operation_rows(
         operations that the space has, in its order.
 
     Raises:
-        SettingsError: an unknown role, or a window that is not a whole number from 1.
+        SettingsError: an unknown kind or role, or a window that is not a whole number from 1.
     """
-    return choice_rows(trials, space, "operation", window, role)
-
-
-def choice_rows(
-    trials: pandas.DataFrame, space: Space, kind: str, window: int = 20, role: str | None = None
-) -> pandas.DataFrame:
-    """:func:`operation_rows` for any kind of decision that the space has: ``operation``,
-    ``hidden_state``, ``combination``, ``wiring``, ... No row of a space without operations."""
     window = whole("window", window)
     choice("kind", kind, dict.fromkeys(["operation", *(d.kind for d in space.decisions)]))
     if role is not None:

@@ -18,8 +18,8 @@ from .style import BASELINE, CONTROLLER, FAINT, GREEN, INK, PURPLE, SMALL, legen
 
 COLUMNS = ("origin", "cell", "key", "reward", "seed", "status", "cause", "validation", "test")
 
-#: Resamples of the bootstrap, and the share that its interval holds: this project's choice.
-RESAMPLES, LEVEL = 2000, 0.95
+#: Resamples of the bootstrap: this project's choice.
+RESAMPLES = 2000
 
 #: With more cells than this only the searches are named, not each cell.
 MOST_NAMED = 40
@@ -46,17 +46,12 @@ def retrained_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
     return frame.assign(cell=ranks)
 
 
-def mean_interval(
-    values: Iterable[Any], seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
-) -> tuple[float, float, float]:
-    """Mean over all cells, and its bootstrap interval over cells and seeds: (mean, low, high).
+def mean_interval(values: Iterable[Any]) -> tuple[float, float, float]:
+    """Mean over all cells, and its 95 % bootstrap interval over cells and seeds: (mean, low, high).
 
     Args:
         values: a list or array of results per cell, one result per seed; cells without any are
             left out.
-        seed: of the resampling.
-        resamples: how often the cells, and the seeds inside each, are drawn anew.
-        level: share of the resampled means inside the interval.
 
     Returns:
         Three NaN if there is no value at all.
@@ -64,8 +59,8 @@ def mean_interval(
     cells = [numpy.asarray(cell, dtype=float) for cell in values if len(cell)]
     if not cells:
         return float("nan"), float("nan"), float("nan")
-    means = bootstrap_means(cells, resamples, numpy.random.default_rng(seed))
-    low, high = numpy.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    means = bootstrap_means(cells, RESAMPLES, numpy.random.default_rng(0))
+    low, high = numpy.quantile(means, [0.025, 0.975])
     return float(numpy.mean([cell.mean() for cell in cells])), float(low), float(high)
 
 

@@ -17,6 +17,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..checks import choice
 from ..errors import WorkbenchError
 from ..files import write_atomically
 
@@ -147,10 +148,8 @@ def save(shown: Figure, path: str | Path) -> Path:
         WorkbenchError: another suffix, or a folder that is not there.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise WorkbenchError(
-            f"cannot save a figure as {path.name!r}: the name ends in .png, .svg or .pdf"
-        )
+    ends = (".png", ".svg", ".pdf")
+    suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ends, WorkbenchError)
     buffer = io.BytesIO()
-    shown.savefig(buffer, format=path.suffix[1:].lower(), dpi=DPI, facecolor="white")
+    shown.savefig(buffer, format=suffix[1:], dpi=DPI, facecolor="white")
     return write_atomically(path, buffer.getvalue(), "the figure")

@@ -24,14 +24,13 @@ def best(search: Contents) -> dict[str, Any] | None:
 
     Best by validation after the final training, if there was one; else by reward.
     """
-    trials = search.trials
-    measured = trials[(trials["status"] == "ok") & ~trials["cached"]]
+    measured = search.measured
     if measured.empty:
         return None
     retrained = best_retrained(search.retrained)
     if retrained is not None and (measured["key"] == retrained.key).any():
         measured = measured[measured["key"] == retrained.key]
-    row = measured.sort_values(["reward", "number"], ascending=[False, True]).iloc[0]
+    row = measured.iloc[0]
     runs = [
         run
         for run in search.retrained
@@ -103,7 +102,8 @@ def table_section(search: Contents, given: Table | None) -> dict[str, Any] | Non
                 f"the search read a table of this name with digest {digest}; the one that is here "
                 f"has digest {table.digest}"
             )
-        result = table_result(table, search.trials)
+        best = next(iter(search.measured["key"]), None)
+        result = table_result(table, search.trials["key"], best)
     except Exception as error:  # files and code of others; the report is worth having without them
         return {"name": name, "sentence": None, "excuse": str(error)}
     return {"name": name, "sentence": result.sentence, "facts": list(_table_facts(result))}

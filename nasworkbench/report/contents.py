@@ -23,6 +23,12 @@ class Contents:
     retrained: list[dict[str, Any]]
 
     @property
+    def measured(self) -> pandas.DataFrame:
+        """The trials that measured a reward of their own, in the order of ``Search.best``."""
+        measured = self.trials[(self.trials["status"] == "ok") & ~self.trials["cached"]]
+        return measured.sort_values(["reward", "number"], ascending=[False, True])
+
+    @property
     def job(self) -> dict[str, Any]:
         """What the main job noted: name, tier and the tier's settings; empty without one."""
         return self.history.meta("job") or {}

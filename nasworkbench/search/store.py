@@ -204,11 +204,7 @@ class Store:
 
     def started(self, trial: Trial) -> None:
         """The evaluation of a trial that was proposed earlier is started (again)."""
-        with self._writing() as connection:
-            connection.execute(
-                "UPDATE trials SET attempts = ? WHERE number = ?", (trial.attempts, trial.number)
-            )
-            self._seal(connection, trial.number)
+        self._update(trial.number, attempts=trial.attempts)
 
     def ended(self, trial: Trial) -> None:
         """How a trial ended; the controller has not been told yet."""
@@ -218,13 +214,15 @@ class Store:
         )  # fmt: skip
         values = {name: getattr(trial, name) for name in names}
         curves = None if trial.curves is None else json.dumps(trial.curves)
-        values |= {"curves": curves, "ended_at": time.time()}
+        self._update(trial.number, **values, curves=curves, ended_at=time.time())
+
+    def _update(self, number: int, **values: Any) -> None:
+        columns = ", ".join(f"{name} = ?" for name in values)
         with self._writing() as connection:
             connection.execute(
-                f"UPDATE trials SET {', '.join(f'{name} = ?' for name in values)} WHERE number = ?",
-                (*values.values(), trial.number),
+                f"UPDATE trials SET {columns} WHERE number = ?", (*values.values(), number)
             )
-            self._seal(connection, trial.number)
+            self._seal(connection, number)
 
     def _seal(self, connection: sqlite3.Connection, number: int) -> None:
         """Give a row the digest of what it now holds."""
@@ -315,11 +313,6 @@ class Store:
             return stored["controller"], stored["told"]
         except (TypeError, ValueError, LookupError) as error:
             raise damaged(self.path, f"the controller's state: {error}") from error
-
-    @property
-    def proposed_count(self) -> int:
-        """Number of trials that were proposed, ended or not."""
-        return self._all("SELECT count(*) FROM trials")[0][0]
 
     @property
     def finished_count(self) -> int:

@@ -124,12 +124,26 @@ class Space(ABC, Generic[A]):
     @cached_property
     def size(self) -> int:
         """Exact number of token sequences (many are one architecture: see :attr:`unique`)."""
-        return math.prod(decision.choices for decision in self.decisions)
+        return math.prod(self.choices)
+
+    @cached_property
+    def choices(self) -> tuple[int, ...]:
+        """Number of choices of each decision, in order."""
+        return tuple(decision.choices for decision in self.decisions)
+
+    @cached_property
+    def open_decisions(self) -> list[list[int]]:
+        """For each kind of decision the places of those that have a second choice."""
+        kinds: dict[str, list[int]] = {}
+        for place, decision in enumerate(self.decisions):
+            if decision.choices > 1:
+                kinds.setdefault(decision.kind, []).append(place)
+        return list(kinds.values())
 
     def sample_tokens(self, generator: numpy.random.Generator | int) -> Tokens:
         """Tokens drawn uniformly, decision by decision (the paper's random search)."""
         generator = numpy.random.default_rng(generator)
-        return tuple(generator.integers([d.choices for d in self.decisions]).tolist())
+        return tuple(generator.integers(self.choices).tolist())
 
     def sample(self, generator: numpy.random.Generator | int) -> A:
         """An architecture, uniform over token sequences; ``generator`` may be a seed."""
@@ -176,7 +190,7 @@ class Space(ABC, Generic[A]):
                 f"{self!r} is too large to enumerate (more than {ENUMERABLE:,} token sequences): "
                 "take fewer blocks or operations, or sample"
             )
-        return itertools.product(*(range(decision.choices) for decision in self.decisions))
+        return itertools.product(*map(range, self.choices))
 
     @cached_property
     def unique(self) -> UniqueArchitectures:

@@ -77,15 +77,8 @@ class CellSpace(Space[Genotype]):
         blocks = []
         for start in range(0, len(tokens), 5):
             left, right, left_op, right_op, combine = tokens[start : start + 5]
-            blocks.append(
-                Block(
-                    left,
-                    self.operations[left_op],
-                    right,
-                    self.operations[right_op],
-                    self.combinations[combine],
-                )
-            )
+            sides = left, self.operations[left_op], right, self.operations[right_op]
+            blocks.append(Block(*sides, self.combinations[combine]))
         return Cell(tuple(blocks), inputs=self.inputs)
 
     def encode(self, genotype: Genotype) -> Tokens:

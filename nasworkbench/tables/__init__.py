@@ -5,7 +5,7 @@
 """
 
 from ..nas_bench_graph.table import GRAPH_TABLES, load_graph_table
-from .building import TABLES, TableSettings, build, table_settings
+from .building import TABLES, TableSettings, build
 from .evaluator import TableEvaluator
 from .exact import ExactTable, exact_toy
 from .files import read, save
@@ -29,5 +29,4 @@ __all__ = [
     "read",
     "reliability",
     "save",
-    "table_settings",
 ]

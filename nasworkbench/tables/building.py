@@ -16,7 +16,7 @@ import numpy
 
 from ..checks import whole
 from ..data import load
-from ..errors import TableError, listed
+from ..errors import TableError
 from ..executors import Executor, Finished, ProcessExecutor, Records, run_all
 from ..progress import duration
 from ..spaces import CellSpace
@@ -99,19 +99,6 @@ TABLES = {
 }
 
 
-def table_settings(name: str) -> TableSettings:
-    """The settings of a table that the library can build.
-
-    Raises:
-        TableError: no such table.
-    """
-    if name not in TABLES:
-        raise TableError(
-            f"the library cannot build a table {name!r}; it can build {listed(TABLES)}"
-        )
-    return TABLES[name]
-
-
 def build(
     settings: TableSettings,
     folder: str | Path,
@@ -158,7 +145,7 @@ def build(
             (row, seed)
             for seed in range(settings.seeds)
             for row in order
-            if not _is_final(records.results.get(_name(unique.keys[row], seed)))
+            if records.results.get(_name(unique.keys[row], seed), {}).get("status") not in FINAL
         ]
 
         def keep(index: int, finished: Finished) -> None:
@@ -179,10 +166,6 @@ def _name(key: str, seed: int) -> str:
     return f"{key} {seed}"
 
 
-def _is_final(result: dict[str, Any] | None) -> bool:
-    return result is not None and result["status"] in FINAL
-
-
 def _forecast(trainings: int, workers: int, results: dict[str, Any]) -> str:
     """How much there is to do, and how long it takes if the trainings so far tell."""
     seconds = [result["seconds"] for result in results.values() if "seconds" in result]
@@ -201,13 +184,11 @@ def _assembled(
         TableError: there is none.
     """
     unique = settings.space.unique
-    complete, failed = [], []
-    for row in rows:
-        trainings = [results[_name(unique.keys[row], seed)] for seed in range(settings.seeds)]
-        if all(training["status"] == "ok" for training in trainings):
-            complete.append((row, trainings))
-        else:
-            failed.append(unique.keys[row])
+    trainings = {
+        row: [results[_name(unique.keys[row], seed)] for seed in range(settings.seeds)]
+        for row in rows
+    }
+    complete = [row for row in rows if all(t["status"] == "ok" for t in trainings[row])]
     if not complete:
         raise TableError(
             f"not one cell of the table {settings.name!r} could be trained: the causes are in the "
@@ -215,9 +196,7 @@ def _assembled(
         )
 
     def column(name: str) -> numpy.ndarray:
-        return numpy.array(
-            [[training[name] for training in trainings] for _, trainings in complete]
-        )
+        return numpy.array([[t[name] for t in trainings[row]] for row in complete])
 
     validation, test = column("validation"), column("test")
     seconds = column("seconds").astype(numpy.float32)
@@ -226,7 +205,7 @@ def _assembled(
         "settings": settings.settings() | {"seeds": settings.seeds},
         "complete": len(complete) == len(unique),
         "architectures": len(unique),
-        "failed": failed,
+        "failed": [unique.keys[row] for row in sorted({*rows} - {*complete})],
         "hours": round(float(seconds.sum()) / 3600, 2),
         "reliability": reliability(validation).to_dict(),
         "provenance": provenance,
@@ -234,17 +213,15 @@ def _assembled(
     return Table(
         name=settings.name,
         space=settings.space,
-        tokens=numpy.array([unique.tokens[row] for row, _ in complete], dtype=numpy.uint8),
-        keys=tuple(unique.keys[row] for row, _ in complete),
+        tokens=numpy.array(unique.tokens, dtype=numpy.uint8)[complete],
+        keys=tuple(unique.keys[row] for row in complete),
         validation=validation,
         read_test=partial(numpy.asarray, test),  # a lambda could not be sent to other processes
         columns={
             "parameters": column("parameters")[:, 0].astype(numpy.int32),
             "mult_adds": column("mult_adds")[:, 0].astype(numpy.int64),
             "seconds": seconds,
-            "token_sequences": numpy.array(
-                [unique.token_sequences[row] for row, _ in complete], dtype=numpy.int32
-            ),
+            "token_sequences": numpy.array(unique.token_sequences, dtype=numpy.int32)[complete],
         },
         info=info,
     )

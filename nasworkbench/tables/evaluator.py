@@ -16,8 +16,8 @@ class TableEvaluator:
     """Looks the genotype up in a table; its reward is the validation accuracy there.
 
     Only validation accuracies: the test accuracies are for the comparison of searches. Looking up
-    is free, and counted: see :attr:`lookups` and :attr:`distinct`. (Worker processes have copies
-    that count for themselves.)
+    is free, and counted: see :attr:`lookups`. (Worker processes have copies that count for
+    themselves.)
 
     Args:
         table: from :func:`nasworkbench.tables.load`.
@@ -36,12 +36,6 @@ class TableEvaluator:
         self.table, self.average = table, flag("average", average)
         self.missing = choice("missing", missing, MISSING)
         self.lookups = 0  #: calls so far, the same architecture counted again
-        self._seen: set[str] = set()
-
-    @property
-    def distinct(self) -> int:
-        """Unique architectures looked up so far: what a search has really spent."""
-        return len(self._seen)
 
     def __call__(self, genotype: Any, seed: int = 0) -> Evaluation:
         """The evaluation of a genotype.
@@ -55,7 +49,6 @@ class TableEvaluator:
             cause = f"not in the table {self.table.name!r}"
             return Evaluation(None, status="error", cause=cause, seconds=0.0)
         row = self.table.row(key)
-        self._seen.add(key)
         parameters = self.table.columns.get("parameters")
         return Evaluation(
             reward=self.reward(row, seed),

@@ -73,9 +73,7 @@ def read(path: str | Path, checksum: str | None = None) -> Table:
         TableError: no such file, another checksum, a damaged file, or a table with a fault.
     """
     path = Path(path)
-    data = verified(
-        path, checksum, "the one that was published", "To mend it, install the package again"
-    )
+    data = verified(path, checksum, "To mend it, install the package again")
     with _damage_of(path):
         # numpy need not read a part to its end, where the archive's own check of its bytes is made.
         damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
@@ -102,13 +100,12 @@ def _test_accuracies(path: Path, data: bytes) -> Numbers:
         return numpy.load(io.BytesIO(data), allow_pickle=False)["test"]
 
 
-def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes:
+def verified(path: Path, checksum: str | None, advice: str) -> bytes:
     """The bytes of a table's file, before anything reads them.
 
     Args:
         path: of the file.
-        checksum: its SHA-256, if known.
-        whose: what a file with that checksum is, for the message.
+        checksum: its SHA-256 as it was published; None: it is the caller's own file.
         advice: the next step, for the message.
 
     Raises:
@@ -117,13 +114,13 @@ def verified(path: Path, checksum: str | None, whose: str, advice: str) -> bytes
     try:
         data = path.read_bytes()
     except OSError as error:
-        step = f". {advice}" if checksum is not None else ""  # else it is the caller's own file
+        step = f". {advice}" if checksum is not None else ""
         raise TableError(f"cannot read the table {path}: {error}{step}") from None
     actual = hashlib.sha256(data).hexdigest()
     if checksum is not None and actual != checksum:
         raise TableError(
-            f"the table {path} is not {whose}: its SHA-256 is {actual}, expected {checksum}. It "
-            f"has been cut short or changed. {advice}"
+            f"the table {path} is not the one that was published: its SHA-256 must be {checksum}, "
+            f"got {actual}. It has been cut short or changed. {advice}"
         )
     return data
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from scipy import stats
 
 from ..errors import TableError
 from ..spaces import Space
-
-if TYPE_CHECKING:
-    import pandas
 
 Numbers = NDArray[Any]
 
@@ -42,7 +39,8 @@ class Table:
             to be sent to other processes.
         columns: further measurements by name: (n,) or (n, seeds), for example ``parameters``,
             ``mult_adds`` and ``seconds``.
-        info: where the numbers come from, ready for JSON.
+        info: where the numbers come from, ready for JSON; ``complete`` says whether every
+            architecture of the space is in the table.
 
     Raises:
         TableError: arrays whose shapes do not fit or that do not hold numbers, duplicate keys,
@@ -63,10 +61,6 @@ class Table:
         self._check_accuracies("validation", self.validation)
         for name, column in self.columns.items():
             self._check_numbers(name, column)
-            if name in ("key", "validation", "rank", "test"):
-                raise self._error(f"a further column cannot be called {name}")
-            if column.ndim > 2:
-                raise self._error(f"{name} must have one or two axes, got the shape {column.shape}")
 
     def _check_tokens(self) -> None:
         """The token sequences are of the space, and the keys are theirs, each once."""
@@ -135,19 +129,16 @@ class Table:
         Raises:
             TableError: it is not in the table.
         """
-        try:
-            return self._rows[key]
-        except (KeyError, TypeError):
-            if not isinstance(key, str):
-                raise TableError(
-                    f"a row is found by a key (genotype.key), a text such as {self.keys[0]!r}; got "
-                    f"{type(key).__name__}"
-                ) from None
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            raise TableError(f"a row's key is a text (genotype.key), {self.keys[0]!r}; got {kind}")
+        if key not in self._rows:
             raise TableError(
                 f"the architecture with key {key!r} is not among the {len(self):,} of the table "
                 f"{self.name!r}, which are of {self.space!r}. Search that space, or let what is "
                 "not in the table fail: TableEvaluator(table, missing='fail')"
-            ) from None
+            )
+        return self._rows[key]
 
     def genotype(self, row: int) -> Any:
         """The architecture of a row, as the space decodes it."""
@@ -157,11 +148,6 @@ class Table:
     def seeds(self) -> int:
         """Trainings of each architecture."""
         return self.validation.shape[1]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every architecture of the space is in it, as its source says."""
-        return bool(self.info.get("complete", False))
 
     @cached_property
     def digest(self) -> str:
@@ -201,29 +187,9 @@ class Table:
         """The rows of the highest mean validation accuracies, best first."""
         return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
 
-    def frame(self, test: bool = False) -> pandas.DataFrame:
-        """A row for each architecture: key, mean validation accuracy, rank, further columns.
-
-        Args:
-            test: add the mean test accuracy.
-
-        Raises:
-            TableError: faulty test accuracies, if they are asked for.
-        """
-        import pandas
-
-        frame = pandas.DataFrame(
-            {"key": self.keys, "validation": self.mean_validation, "rank": self.ranks}
-        )
-        for name, column in self.columns.items():
-            frame[name] = column if column.ndim == 1 else column.mean(1)
-        if test:
-            frame["test"] = self.mean_test
-        return frame
-
     def __repr__(self) -> str:
         plural = "s" if self.seeds > 1 else ""
-        share = "" if self.complete else " (not all of its space)"
+        share = "" if self.info.get("complete") else " (not all of its space)"
         return f"Table {self.name!r}: {len(self):,} architectures{share}, {self.seeds} seed{plural}"
 
 

@@ -96,28 +96,15 @@ class TrainingEvaluator:
         )
 
     def train(
-        self,
-        genotype: Genotype,
-        seed: int = 0,
-        should_stop: Callable[[], bool] | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        self, genotype: Genotype, seed: int = 0, **callbacks: Any
     ) -> tuple[CellNetwork, TrainingResult]:
         """A trained child network and what its training measured; global random state is kept.
 
-        ``should_stop`` and ``on_step`` are those of :func:`nasworkbench.training.train`.
+        ``callbacks``: ``should_stop`` and ``on_step`` of :func:`nasworkbench.training.train`.
         """
         with seeded(torch.device("cpu"), seed):
             network = self.build(genotype)
-        result = train(
-            network,
-            self.dataset,
-            self.recipe,
-            seed=seed,
-            device=self.device,
-            should_stop=should_stop,
-            on_step=on_step,
-        )
-        return network, result
+        return network, train(network, self.dataset, self.recipe, seed, self.device, **callbacks)
 
     def __call__(
         self,
@@ -126,7 +113,7 @@ class TrainingEvaluator:
         should_stop: Callable[[], bool] | None = None,
         on_step: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
-        network, result = self.train(genotype, seed, should_stop, on_step)
+        network, result = self.train(genotype, seed, should_stop=should_stop, on_step=on_step)
         return Evaluation(
             reward=REWARDS[self.reward](result) if result.status == "ok" else None,
             status=result.status,

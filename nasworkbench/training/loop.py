@@ -16,13 +16,7 @@ from ..data import Dataset
 from .batches import Batches
 from .device import autocast, find_device, seeded
 from .evaluation import count_correct
-from .optimisation import (
-    drop_path_setter,
-    make_average,
-    make_optimiser,
-    set_bn_momentum,
-    step_loss,
-)
+from .optimisation import find_drop_path, make_average, make_optimiser, step_loss
 from .recipe import Recipe
 
 #: Steps from one check of the loss to the next on a GPU, where each check makes the CPU wait.
@@ -43,7 +37,6 @@ class TrainingResult:
             ``validation_accuracy`` (``None`` in epochs without one), ``learning_rate`` (of the last
             step) and ``seconds`` (of this epoch).
         validation_accuracy: after the last epoch; ``None`` if the status is not ok.
-        best_validation_accuracy: the best of all epochs, ``None`` if there was none.
         seconds: of the whole run.
     """
 
@@ -51,7 +44,6 @@ class TrainingResult:
     cause: str | None
     history: tuple[dict[str, Any], ...]
     validation_accuracy: float | None
-    best_validation_accuracy: float | None
     seconds: float
 
 
@@ -65,7 +57,6 @@ def train(
     recipe: Recipe,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> TrainingResult:
@@ -87,7 +78,6 @@ def train(
             are the network's weights.
         seed: of the order of the images, the augmentation, drop path and dropout.
         device: "cpu", "cuda", "cuda:1".
-        on_epoch: called with each entry of the history.
         should_stop: asked before every batch; true ends the run as "stopped".
         on_step: called after every step of the optimiser with ``(step, steps)``: how many steps
             have been made and how many the whole run has. For progress displays.
@@ -101,8 +91,10 @@ def train(
     device = find_device(device)
     seed = whole("seed", seed, 0)
     network.to(device)
-    set_drop_path = drop_path_setter(network, recipe)
-    set_bn_momentum(network, recipe.bn_momentum)
+    set_drop_path = find_drop_path(network, recipe)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.bn_momentum is not None:
+            module.momentum = recipe.bn_momentum
     optimiser = make_optimiser(network, recipe)
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     average = make_average(network, recipe)
@@ -135,7 +127,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate
             if set_drop_path is not None:
-                set_drop_path(step / steps)
+                set_drop_path(step / steps, recipe.drop_path_keep, recipe.drop_path_in_depth)
             if augment is not None:
                 images = augment(images)
             with precision:
@@ -188,19 +180,15 @@ def train(
                     record["validation_accuracy"] = validate(epoch)
                 record["seconds"] = time.monotonic() - epoch_started
                 history.append(record)
-                if on_epoch is not None:
-                    on_epoch(record)
         if average is not None:
             network.load_state_dict(average.module.state_dict())
     except _Stopped as stop:
         status, cause = stop.args
-    accuracies = [r["validation_accuracy"] for r in history if r["validation_accuracy"] is not None]
     return TrainingResult(
         status=status,
         cause=cause,
         history=tuple(history),
-        validation_accuracy=accuracies[-1] if status == "ok" else None,
-        best_validation_accuracy=max(accuracies, default=None),
+        validation_accuracy=history[-1]["validation_accuracy"] if status == "ok" else None,
         seconds=time.monotonic() - started,
     )
 

@@ -48,28 +48,16 @@ def make_average(network: nn.Module, recipe: Recipe) -> AveragedModel | None:
     return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
 
 
-def drop_path_setter(network: nn.Module, recipe: Recipe) -> Callable[[float], None] | None:
-    """A function of the progress (0 to 1) that sets the network's drop path, if it is on.
+def find_drop_path(network: nn.Module, recipe: Recipe) -> Callable[..., None] | None:
+    """The network's ``set_drop_path``; None if the recipe drops no paths.
 
     Raises:
-        SettingsError: the network has no ``set_drop_path``.
+        SettingsError: the network has none.
     """
-    if recipe.drop_path_keep == 1:
-        return None
-    setter = getattr(network, "set_drop_path", None)
-    if setter is None:
+    set_drop_path = getattr(network, "set_drop_path", None)
+    if recipe.drop_path_keep < 1 and set_drop_path is None:
         raise SettingsError(
             f"recipe: drop_path_keep={recipe.drop_path_keep}, but {type(network).__name__} has no "
             "set_drop_path; use a CellNetwork, or drop_path_keep=1"
         )
-    return lambda progress: setter(
-        progress, recipe.drop_path_keep, in_depth=recipe.drop_path_in_depth
-    )
-
-
-def set_bn_momentum(network: nn.Module, momentum: float | None) -> None:
-    """Give every batch norm this momentum; ``None`` leaves them as they are."""
-    if momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = momentum
+    return set_drop_path if recipe.drop_path_keep < 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,16 @@ from ..errors import SettingsError
 
 SCHEDULES = ("cosine", "constant")
 CROPS = ("none", "pad", "upsample")
+
+_POSITIVE = partial(number, least=0, above=True)
+_FROM_ZERO = partial(number, least=0)
+_SHARE = partial(number, least=0, most=1, above=True)
+_BELOW_ONE = partial(number, least=0, most=1, below=True)
+
+
+def _setting(default: Any, check: Callable[..., Any], *first: Any, **limits: Any) -> Any:
+    """A field with its default, and the check that every value of it goes through."""
+    return field(default=default, metadata={"check": partial(check, *first, **limits)})
 
 
 @dataclass(frozen=True)
@@ -57,32 +67,33 @@ class Recipe:
         SettingsError: a value out of range; the message names the field and what is allowed.
     """
 
-    epochs: int = 20
-    batch_size: int = 32
-    learning_rate: float = 0.025
-    final_learning_rate: float = 0.0
-    schedule: str = "cosine"
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    clip_norm: float | None = 5.0
-    label_smoothing: float = 0.0
-    auxiliary_weight: float = 0.4
-    drop_path_keep: float = 1.0
-    drop_path_in_depth: bool = False
-    ema_decay: float | None = None
-    amp: bool = True
-    bn_momentum: float | None = None
-    crop: str = "none"
-    flip: bool = False
-    cutout: int = 0
-    evaluate_every: int = 1
-    time_limit: float | None = None
-    workers: int = 0
+    epochs: int = _setting(20, whole)
+    batch_size: int = _setting(32, whole)
+    learning_rate: float = _setting(0.025, _POSITIVE)
+    final_learning_rate: float = _setting(0.0, _FROM_ZERO)
+    schedule: str = _setting("cosine", choice, allowed=SCHEDULES)
+    momentum: float = _setting(0.9, _BELOW_ONE)
+    nesterov: bool = _setting(False, flag)
+    weight_decay: float = _setting(5e-4, _FROM_ZERO)
+    clip_norm: float | None = _setting(5.0, optional, _POSITIVE)
+    label_smoothing: float = _setting(0.0, _BELOW_ONE)
+    auxiliary_weight: float = _setting(0.4, _FROM_ZERO)
+    drop_path_keep: float = _setting(1.0, _SHARE)
+    drop_path_in_depth: bool = _setting(False, flag)
+    ema_decay: float | None = _setting(None, optional, _SHARE, below=True)
+    amp: bool = _setting(True, flag)
+    bn_momentum: float | None = _setting(None, optional, _SHARE)
+    crop: str = _setting("none", choice, allowed=CROPS)
+    flip: bool = _setting(False, flag)
+    cutout: int = _setting(0, whole, least=0)
+    evaluate_every: int = _setting(1, whole)
+    time_limit: float | None = _setting(None, optional, _POSITIVE)
+    workers: int = _setting(0, whole, least=0)
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            object.__setattr__(self, name, check(f"recipe: {name}", getattr(self, name)))
+        for f in fields(self):
+            value = f.metadata["check"](f"recipe: {f.name}", getattr(self, f.name))
+            object.__setattr__(self, f.name, value)
         if self.nesterov and self.momentum == 0:
             raise SettingsError("recipe: nesterov needs a momentum above 0, got momentum=0")
         if self.final_learning_rate > self.learning_rate:
@@ -130,33 +141,3 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """A JSON-ready dict; ``Recipe(**settings)`` is equal to this recipe."""
         return asdict(self)
-
-
-_POSITIVE = partial(number, least=0, above=True)
-_FROM_ZERO = partial(number, least=0)
-_SHARE = partial(number, least=0, most=1, above=True)
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "epochs": whole,
-    "batch_size": whole,
-    "learning_rate": _POSITIVE,
-    "final_learning_rate": _FROM_ZERO,
-    "schedule": partial(choice, allowed=SCHEDULES),
-    "momentum": partial(number, least=0, most=1, below=True),
-    "nesterov": flag,
-    "weight_decay": _FROM_ZERO,
-    "clip_norm": partial(optional, _POSITIVE),
-    "label_smoothing": partial(number, least=0, most=1, below=True),
-    "auxiliary_weight": _FROM_ZERO,
-    "drop_path_keep": _SHARE,
-    "drop_path_in_depth": flag,
-    "ema_decay": partial(optional, partial(_SHARE, below=True)),
-    "amp": flag,
-    "bn_momentum": partial(optional, _SHARE),
-    "crop": partial(choice, allowed=CROPS),
-    "flip": flag,
-    "cutout": partial(whole, least=0),
-    "evaluate_every": whole,
-    "time_limit": partial(optional, _POSITIVE),
-    "workers": partial(whole, least=0),
-}

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...drawing.cells import cell_source
-from ...drawing.dot import theme_named
+from ...drawing.dot import THEMES
 from ...drawing.rendering import render
 from ...genotype import Cell
 
@@ -38,7 +38,7 @@ def diagram(cell: Cell) -> dict[str, Any]:
     Raises:
         WorkbenchError: graphviz is not installed.
     """
-    layout = json.loads(render(cell_source(cell, theme_named("light")), "json"))
+    layout = json.loads(render(cell_source(cell, THEMES["light"]), "json"))
     _, _, width, height = map(float, layout["bb"].split(","))
     meanings = _meanings(cell)
     nodes: dict[int, dict[str, Any]] = {}

@@ -24,17 +24,6 @@ def escaped(text: object) -> str:
     return html.escape(str(text))
 
 
-def style_sheet(*names: str) -> ipywidgets.HTML:
-    """The style sheet, a part of every widget that uses :func:`text`. It is sent once: a new one
-    with every change would make the browser lay out the whole page again.
-
-    Args:
-        names: files with the widget's own rules.
-    """
-    style = "".join(front_end(name) for name in ("common.css", *names))
-    return ipywidgets.HTML(f"<style>{style}</style>", layout={"display": "none"})
-
-
 def text(content: str = "", kind: str = "text", role: str | None = None) -> ipywidgets.HTML:
     """A widget that shows HTML in the notebook's own colours; change it by :func:`say`."""
     widget = ipywidgets.HTML()
@@ -129,7 +118,19 @@ class StandIn:
 
 
 class Panel(StandIn, ipywidgets.VBox):
-    """A widget made of other widgets, which are closed with it."""
+    """A widget made of other widgets, which are closed with it.
+
+    Args:
+        shown: the widgets, one below the other.
+        styles: files with rules of this widget's own. Style sheets are sent once: a new one with
+            every change would make the browser lay out the whole page again.
+    """
+
+    def __init__(self, shown: Iterable[ipywidgets.Widget], *styles: str) -> None:
+        rules = "".join(front_end(name) for name in ("common.css", *styles))
+        sheet = ipywidgets.HTML(f"<style>{rules}</style>", layout={"display": "none"})
+        super().__init__([*shown, sheet], layout={"width": "100%"})
+        self.add_class("nwb-panel")
 
     def close(self) -> None:
         """Take the widget and its parts off the page."""

@@ -38,6 +38,17 @@ class Tab:
     shows: Callable[[DashboardState], str] = lambda state: f"the first {state.done:,} trials"
 
 
+def plotted(draw: Callable[[DashboardState, Any], object], **layout: Any) -> Any:
+    """A function that gives the picture of a figure, by one that draws on its axes."""
+
+    def picture(state: DashboardState) -> bytes:
+        made, axes = plots.figure(**layout)
+        draw(state, axes)
+        return plots.png(made, DPI)
+
+    return picture
+
+
 def rewards(state: DashboardState) -> str:
     """Best reward and running mean, of the search and of the baseline."""
     sentences = []
@@ -49,12 +60,6 @@ def rewards(state: DashboardState) -> str:
                 f"mean of the last {WINDOW} trials {mean:.4f}."
             )
     return escaped(" ".join(sentences))
-
-
-def rewards_picture(state: DashboardState) -> bytes:
-    made, ax = plots.figure()
-    _draw_rewards(state, ax)
-    return plots.png(made, DPI)
 
 
 def _draw_rewards(state: DashboardState, ax: Any) -> None:
@@ -83,11 +88,8 @@ def controller(state: DashboardState) -> str:
 
 
 def controller_picture(state: DashboardState) -> bytes | None:
-    if not state.learns:
-        return None
-    made, axes = plots.figure(columns=3, size=(10.0, 3.4))
-    _draw_updates(state, axes)
-    return plots.png(made, DPI)
+    draw = plotted(_draw_updates, columns=3, size=(10.0, 3.4))
+    return draw(state) if state.learns else None
 
 
 def _draw_updates(state: DashboardState, axes: Any) -> None:
@@ -107,11 +109,9 @@ def operations(state: DashboardState) -> str:
     return f"All cells together. Most frequent of late: {escaped(', '.join(shares))}."
 
 
-def operations_picture(state: DashboardState) -> bytes:
-    made, ax = plots.figure()
+def _draw_operations(state: DashboardState, ax: Any) -> None:
     rows = plots.operation_rows(state.run.trials, state.search.space, _window(state))
     plots.draw_operations(rows, ax)
-    return plots.png(made, DPI)
 
 
 def _window(state: DashboardState) -> int:
@@ -153,11 +153,11 @@ def failures(state: DashboardState) -> str:
 
 
 TABS = {
-    "Rewards": Tab(rewards, rewards_picture),
+    "Rewards": Tab(rewards, plotted(_draw_rewards)),
     "Controller": Tab(
         controller, controller_picture, lambda state: f"the first {len(state.updates):,} updates"
     ),
-    "Operations": Tab(operations, operations_picture),
+    "Operations": Tab(operations, plotted(_draw_operations)),
     "Best cell": Tab(
         best_cell, best_cell_picture, lambda state: f"trial {getattr(state.run.best, 'number', '')}"
     ),

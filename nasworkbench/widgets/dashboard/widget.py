@@ -31,7 +31,6 @@ from ..common import (
     front_end,
     row,
     say,
-    style_sheet,
     text,
 )
 from .state import AT_WORK, PHASES, DashboardState, Pace, in_words
@@ -42,14 +41,21 @@ REST = 1.0  # of one that does not: another process, or a notebook cell, may go 
 READING, DRAWING = 0.005, 0.01  # shares of the time that they may take at most
 TRIALS = 20  # in the field of a search that has none left; this project's choice
 
+TIPS = {
+    "Start": "run so many more trials in the background",
+    "Pause": "start no further trial; those that run go on",
+    "Resume": "go on after a pause",
+    "Stop": "end soon; a trial that runs is run again by the next start",
+}
+
 
 class Buttons(AnsweringWidget):
     """A row of buttons. One that makes no sense now is marked so (``aria-disabled``) and keeps the
     keyboard's focus; pressed, it says why.
 
     Args:
-        attempt: is called with what a button does.
-        actions: by a button's name: what it does, and its tooltip.
+        press: is called with the name of a button that was clicked.
+        tips: tooltips by the buttons' names.
 
     Attributes:
         offered: names of the buttons that make sense now.
@@ -61,18 +67,10 @@ class Buttons(AnsweringWidget):
     tips: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
     offered: traitlets.List[str] = traitlets.List().tag(sync=True)
 
-    def __init__(
-        self,
-        attempt: Callable[[Callable[[], None]], None],
-        actions: dict[str, tuple[Callable[[], None], str]],
-    ) -> None:
-        self.attempt, self.actions = attempt, actions
+    def __init__(self, press: Callable[[str], None], tips: dict[str, str]) -> None:
+        self.press = press
         super().__init__()
-        self.tips = {name: tip for name, (_, tip) in actions.items()}
-
-    def press(self, name: str) -> None:
-        """What a click does."""
-        self.attempt(self.actions[name][0])
+        self.tips = tips
 
     def receive(self, message: dict[str, Any]) -> None:
         if (name := message.get("press")) in self.tips:
@@ -119,8 +117,8 @@ class SearchDashboard(Panel):
         self._pause = READ_EVERY
         self._refusal, self._undrawn, self._last_phase = "", "", ""
         self.drawn: dict[str, str] = {}  #: by tab: what of the search its picture shows
-        super().__init__(self._build(trials or self.state.left or TRIALS))
-        self.add_class("nwb-dashboard")
+        shown = self._build(trials or self.state.left or TRIALS)
+        super().__init__(shown, "dashboard/dashboard.css")
         self.refresh()
         self.thread = threading.Thread(target=self._live, name="dashboard", daemon=True)
         self.thread.start()
@@ -131,15 +129,9 @@ class SearchDashboard(Panel):
     def _build(self, trials: int) -> list[ipywidgets.Widget]:
         self.field = ipywidgets.BoundedIntText(
             trials, min=1, max=10**9, description="More trials:", layout={"width": "190px"},
-            tooltip="how many more trials Start runs", style={"description_width": "initial"},
+            tooltip="how many more trials Start runs",
         )  # fmt: skip
-        actions: dict[str, tuple[Callable[[], None], str]] = {
-            "Start": (self.start, "run so many more trials in the background"),
-            "Pause": (self.pause, "start no further trial; those that run go on"),
-            "Resume": (self.resume, "go on after a pause"),
-            "Stop": (self.stop, "end soon; a trial that runs is run again by the next start"),
-        }
-        self.buttons = Buttons(self._try, actions)
+        self.buttons = Buttons(self.press, TIPS)
         self.bar = ipywidgets.IntProgress(
             max=1, tooltip="trials that have ended", layout={"width": "99%"}
         )
@@ -150,17 +142,8 @@ class SearchDashboard(Panel):
         views = [ipywidgets.VBox([self.words[name], self.pictures[name]]) for name in TABS]
         self.tabs = ipywidgets.Tab(views, titles=list(TABS), selected_index=0)
         self.tabs.observe(self._turned, "selected_index")
-        return [
-            row([self.field, self.buttons]),
-            *(
-                self.bar,
-                self.numbers,
-                self.sentence,
-                self.problem,
-                self.tabs,
-                style_sheet("dashboard/dashboard.css"),
-            ),
-        ]
+        words = (self.numbers, self.sentence, self.problem)
+        return [row([self.field, self.buttons]), self.bar, *words, self.tabs]
 
     @property
     def tab(self) -> str:
@@ -213,11 +196,11 @@ class SearchDashboard(Panel):
         self._refusal = ""
         self._wake.set()
 
-    def _try(self, action: Callable[[], None]) -> None:
-        """Do what a button says. A refusal is shown; nothing is raised into the kernel's log."""
+    def press(self, name: str) -> None:
+        """What a click on a button does. A refusal is shown, and not raised."""
         try:
-            action()
-        except Exception as error:
+            getattr(self, name.lower())()
+        except Exception as error:  # else it would be lost in the kernel's log
             self._refusal = in_words(error)
             self._show_problem()
 

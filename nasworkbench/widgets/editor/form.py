@@ -10,10 +10,9 @@ from typing import Any
 import ipywidgets
 
 from ...drawing import Drawing
-from ..common import Panel, button, drawn, escaped, row, say, style_sheet, table, text
+from ..common import Panel, button, drawn, escaped, row, say, table, text
 from .state import ROLES
 
-_STYLE = {"description_width": "initial"}
 _WIDE = {"width": "max-content"}
 
 
@@ -33,14 +32,13 @@ class EditorForm(Panel):
         self.role = ipywidgets.ToggleButtons(
             options=[(f"{role} cell", role) for role in ROLES],
             description="which cell",
-            style=_STYLE,
         )
         self.rows = ipywidgets.VBox()
         self.blocks: list[dict[str, Any]] = []  # by block: the widgets of its row
         self.automatic = ipywidgets.Checkbox(
             description="output joins the blocks that no block reads", indent=False, layout=_WIDE
         )
-        self.output = ipywidgets.SelectMultiple(description="output joins", style=_STYLE)
+        self.output = ipywidgets.SelectMultiple(description="output joins")
         self.zoo = ipywidgets.Dropdown(options=editor.view["zoo"], description="published")
         self.pasted = ipywidgets.Textarea(
             description="paste", placeholder="a genotype as JSON, or in another dialect"
@@ -52,12 +50,12 @@ class EditorForm(Panel):
         fields = {"cells": "N", "filters": "F", "image_size": "image size"}
         self.sizes = {
             name: ipywidgets.IntText(
-                description=title, continuous_update=False, layout={"width": "150px"}, style=_STYLE
+                description=title, continuous_update=False, layout={"width": "150px"}
             )
             for name, title in fields.items()
         }
         self.message, self.numbers, self.picture = text(role="status"), text(), text()
-        self.progress = ipywidgets.FloatProgress(max=1.0, description="training", style=_STYLE)
+        self.progress = ipywidgets.FloatProgress(max=1.0, description="training")
         self.trained = text(kind="faint")
 
         titles = {
@@ -89,7 +87,6 @@ class EditorForm(Panel):
                 row(training),
                 row([self.zoo, self.buttons["load_zoo"]]),
                 row([self.pasted, self.form, self.buttons["paste"]]),
-                style_sheet(),
             ]
         )
         self.role.observe(self._fill, "value")
@@ -197,7 +194,6 @@ class EditorForm(Panel):
                 description=title,
                 tooltip=f"block {number}: {title}",
                 layout={"width": f"{width}px"},
-                style=_STYLE,
             )
             others = {"block": number} | ({"side": side} if side else {})
             self._when_chosen(parts[field], action, argument, **others)

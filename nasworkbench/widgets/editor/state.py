@@ -65,10 +65,9 @@ class EditorState:
     def __init__(self, start: Genotype | CellSpace | None = None, seed: int | None = None) -> None:
         self.generator = numpy.random.default_rng(seed)
         self.space = start if isinstance(start, CellSpace) else None
-        if start is None:
-            start = zoo.get("nasnet-a")
-        if isinstance(start, CellSpace):
-            start = start.sample(self.generator)
+        if self.space is not None:
+            start = self.space.sample(self.generator)
+        start = zoo.get("nasnet-a") if start is None else start
         if not isinstance(start, Genotype):
             raise WorkbenchError(
                 f"a CellEditor starts from a Genotype or a CellSpace, got {start!r:.80}; "
@@ -187,8 +186,9 @@ class EditorState:
         operation = "sep_conv_3x3" if "sep_conv_3x3" in self.operations else self.operations[0]
         older, newer = max(cell.inputs - 2, 0), cell.inputs - 1
         block = Block(older, operation, newer, operation, self.combinations[0])
-        concat = None if role in self.automatic else (*cell.concat, cell.state_count)
-        self._put(role, (*cell.blocks, block), concat)
+        concat = self._concat(role)
+        joined = None if concat is None else (*concat, cell.state_count)
+        self._put(role, (*cell.blocks, block), joined)
 
     def remove_block(self, role: str, block: int) -> None:
         """Take a block out; the later ones move up by one.
@@ -211,19 +211,16 @@ class EditorState:
                 f"{role} cell: block {block} cannot be removed, {listed(readers)} "
                 f"read{'s' if len(readers) == 1 else ''} it; connect those to other states first"
             )
+
+        def moved(state: int) -> int:
+            return state - (state > gone)
+
         kept = [other for number, other in enumerate(cell.blocks) if number != block]
-        blocks = tuple(
-            replace(
-                other,
-                left=other.left - (other.left > gone),
-                right=other.right - (other.right > gone),
-            )
-            for other in kept
-        )
-        concat = None
-        if role not in self.automatic:
-            concat = tuple(state - (state > gone) for state in cell.concat if state != gone)
-        self._put(role, blocks, concat)
+        blocks = [replace(b, left=moved(b.left), right=moved(b.right)) for b in kept]
+        concat = self._concat(role)
+        if concat is not None:
+            concat = tuple(moved(state) for state in concat if state != gone)
+        self._put(role, tuple(blocks), concat)
 
     def set_output(self, role: str, states: tuple[int, ...] | list[int] | None) -> None:
         """Choose the hidden states that the output joins; ``None``: the blocks nobody reads."""
@@ -262,12 +259,10 @@ class EditorState:
         after = mutate(before, space, self.generator)
         for decision, old, new in zip(space.decisions, before, after, strict=True):
             if old != new:
-                hidden = decision.kind == "hidden_state"
-                names = [cell.state_name(choice) if hidden else decision.options[choice]
-                         for choice in (old, new)]  # fmt: skip
                 self._put(role, space.decode(after).normal.blocks, self._concat(role))
                 name = decision.name.removeprefix(f"{decision.cell} ")
-                return f"mutated: {role} cell, {name}: {names[0]} → {names[1]}"
+                change = f"{decision.labels[old]} → {decision.labels[new]}"
+                return f"mutated: {role} cell, {name}: {change}"
         raise SpaceError(
             "there is nothing to mutate: no decision of this space has a second choice"
         )

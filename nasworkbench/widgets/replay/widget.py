@@ -18,7 +18,7 @@ from ... import plots
 from ...errors import WorkbenchError
 from ...plots.style import VERMILLION
 from ...search import Search, Trial
-from ..common import Panel, button, escaped, image, row, say, style_sheet, table, text
+from ..common import Panel, button, escaped, image, row, say, table, text
 from .state import CURVE, ReplayState
 
 SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
@@ -45,7 +45,7 @@ class SearchReplay(Panel):
     def __init__(self, source: str | Path | Search, space: Any = None) -> None:
         self.state = ReplayState(source, space)
         self._lock = threading.RLock()  # callbacks may come in several threads
-        super().__init__(self._build())
+        super().__init__(self._build(), "replay/replay.css")
         for control in self.controls:
             control.observe(self._moved, "value")
         self.part.observe(self._turned, "value")
@@ -89,14 +89,13 @@ class SearchReplay(Panel):
         self.next = button(
             "Next", lambda: self.go(self.step + 1), "step-forward", "show the next trial"
         )
-        style = {"description_width": "auto"}
         self.slider = ipywidgets.IntSlider(
-            **limits, description="Step", readout=False, style=style,
+            **limits, description="Step", readout=False,
             tooltip="the finished trials, in the order of completion",
             layout={"flex": "1 1 240px", "width": "auto"},
         )  # fmt: skip
         self.number = ipywidgets.BoundedIntText(
-            **limits, description=f"of {last:,}:", tooltip="the step's number", style=style,
+            **limits, description=f"of {last:,}:", tooltip="the step's number",
             layout={"width": "auto"},
         )  # fmt: skip
         self.play = ipywidgets.Play(
@@ -115,7 +114,7 @@ class SearchReplay(Panel):
         self.mark, self.drawn, self.best = text(), text(), text()
         controls = row([self.play, self.back, self.slider, self.next, self.number])
         if not last:
-            return [controls, self.sentence, style_sheet()]
+            return [controls, self.sentence]
         for widget in (self.numbers, self.drawn, self.best):
             widget.layout = {"flex": "1 1 300px", "min_width": "260px", "margin": "2px 12px"}
         made, self._places, self._ends = self.state.curve()
@@ -132,7 +131,6 @@ class SearchReplay(Panel):
             _laid_over(picture, self.mark),
             self.part,
             row([self.drawn, self.best], align_items="flex-start"),
-            style_sheet("replay/replay.css"),
         ]
 
     def _moved(self, change: dict[str, Any]) -> None:

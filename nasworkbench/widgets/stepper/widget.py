@@ -21,7 +21,7 @@ from ...plots import figure, png
 from ...plots.decisions import axis_top, decision_rows, draw_decision, draw_policy, policy_rows
 from ...spaces import CellSpace
 from ...spaces.base import Tokens
-from ..common import Panel, button, drawn, escaped, image, row, say, style_sheet, table, text
+from ..common import Panel, button, drawn, escaped, image, row, say, table, text
 from .state import COLDEST, HOTTEST, StepperState
 
 
@@ -50,7 +50,7 @@ class ControllerStepper(Panel):
         self._lock = threading.RLock()  # callbacks may come in any thread
         self._drawings: dict[str, str] = {}  # by the words of what is drawn
         self._mapped: Any = None  # the probabilities that the map of all decisions shows
-        super().__init__(self._build(), layout=ipywidgets.Layout(width="100%"))
+        super().__init__(self._build(), "stepper/stepper.css")
         self._paint()
 
     @property
@@ -136,14 +136,12 @@ class ControllerStepper(Panel):
             for name, (icon, tooltip, action) in buttons.items()
         }
         moves = [self.buttons[name] for name in ("To start", "Back", "Forward", "To end")]
-        style = {"description_width": "auto"}
-        self._slider = ipywidgets.IntSlider(
-            max=len(self.state.decisions) - 1, description="decision", style=style, layout=_px(300)
-        )
-        self._dropdown = ipywidgets.Dropdown(description="choice", style=style, layout=_px(230))
+        last = len(self.state.decisions) - 1
+        self._slider = ipywidgets.IntSlider(max=last, description="decision", layout=_px(300))
+        self._dropdown = ipywidgets.Dropdown(description="choice", layout=_px(230))
         self._heat = ipywidgets.FloatLogSlider(
-            1.0, base=10, min=-2, max=1, step=0.1, description="temperature", readout_format=".2f",
-            continuous_update=False, style=style, layout=_px(330),
+            1.0, min=-2, max=1, step=0.1, description="temperature", readout_format=".2f",
+            continuous_update=False, layout=_px(330),
         )  # fmt: skip
         self._toggle = ipywidgets.ToggleButton(
             description="Show all decisions", icon="th", layout=_px(180),
@@ -167,7 +165,6 @@ class ControllerStepper(Panel):
             row([self._bars, beside], align_items="flex-start", min_height=f"{20 * most + 26}px"),
             self._cells,
             self._map,
-            style_sheet("stepper/stepper.css"),
         ]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:

@@ -7,8 +7,8 @@ have ended since, in their order, and is where it was:
 
     proposed ──▶ ended (status, reward, completion order) ──▶ told ──▶ update + state
 
-All SQL of the library is in this module and in ``schema.sql``. Every row and every part of a state has a digest, which is
-checked when it is read.
+All SQL of the library is in this module and in ``schema.sql``. Every row and every part of a state
+has a digest, which is checked when it is read.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def in_the_middle(path: Path) -> list[list[int]]:
 
         number = signal_of(forked(act))
         with Records(path, WORK) as records:
-            found.append([number, len(records), "before" in records])
+            found.append([number, len(records.results), "before" in records.results])
     return found
 
 

@@ -40,11 +40,11 @@ def stored(path, work=WORK):
 def test_results_are_kept(tmp_path):
     path = tmp_path / "a" / "b" / "results.jsonl"
     with Records(path, WORK) as records:
-        assert len(records) == 0
+        assert len(records.results) == 0
         for name, result in RESULTS.items():
-            assert name not in records
+            assert name not in records.results
             records.add(name, result)
-            assert name in records
+            assert name in records.results
         assert records.results == RESULTS
         assert stored_lines(path)[1:] == [
             {"name": name, "result": result} for name, result in RESULTS.items()
@@ -77,7 +77,7 @@ def test_later_result_takes_the_place(tmp_path):
     path = filled(tmp_path / "results.jsonl")
     with Records(path, WORK) as records:
         records.add("one", "again")
-        assert len(records) == 3
+        assert len(records.results) == 3
     assert stored(path) == RESULTS | {"one": "again"}
 
 
@@ -87,7 +87,7 @@ def test_result_that_is_no_json_leaves_the_file_as_it_was(tmp_path):
     with Records(path, WORK) as records:
         with pytest.raises(TypeError, match="not JSON serializable"):
             records.add("four", {1, 2})
-        assert "four" not in records
+        assert "four" not in records.results
         assert path.read_bytes() == before
         records.add("five", 5)
     assert stored(path) == RESULTS | {"five": 5}
@@ -254,7 +254,7 @@ def test_full_disk(tmp_path):
     with Records(path, WORK) as records:
         with files_up_to(len(before) + 20), pytest.raises(StoreError, match=r"cannot .*write"):
             records.add("long", "x" * 200)
-        assert "long" not in records
+        assert "long" not in records.results
         assert path.read_bytes() == before  # not even half a line
         with files_up_to(len(before) + 35):
             records.add("b", 1)
@@ -389,7 +389,7 @@ def test_interruption_loses_only_what_ran(tmp_path, error):
 
     def build():
         with Records(path, WORK) as records:
-            left = [(name,) for name in names if name not in records]
+            left = [(name,) for name in names if name not in records.results]
 
             def keep(index, finished):
                 if finished.value == "33" and ran.count("3") == 1:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy
 import torch
@@ -30,22 +29,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Policy(Protocol):
-    """What a controller needs of a ``torch.nn.Module`` that is its policy, as :class:`LSTMPolicy`
-    does it."""
-
-    choices: tuple[int, ...]  #: of each decision, in order
-
-    def draw(self, uniform: Tensor, heat: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-        """Token sequences from random numbers, with the probabilities they were drawn from."""
-
-    def evaluate(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """log P of each token and the entropy of each decision, with gradient."""
-
-    def log_distribution(self, tokens: Tensor) -> Tensor:
-        """log P of every choice."""
-
-
 class LSTMPolicy(nn.Module):
     """One layer of 100 LSTM units, uniform initial weights in [-0.1, 0.1] (A.2).
 
@@ -58,9 +41,6 @@ class LSTMPolicy(nn.Module):
         generator: source of the initial weights.
         temperature: the logits are divided by it; above 1 the policy is more even.
     """
-
-    mask: Tensor
-    offsets: Tensor
 
     def __init__(
         self,
@@ -81,10 +61,8 @@ class LSTMPolicy(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
         # mask[t, 0, c] is True where decision t has no choice c; offsets[t] + token = embedding row
-        mask = torch.from_numpy(~real_choices(choices))[:, None, :]
-        self.register_buffer("mask", mask, persistent=False)
-        offsets = 1 + torch.cumsum(counts, 0) - counts
-        self.register_buffer("offsets", offsets, persistent=False)
+        self.mask = torch.from_numpy(~real_choices(choices))[:, None, :]
+        self.offsets = 1 + torch.cumsum(counts, 0) - counts
 
     def log_distribution(self, tokens: Tensor) -> Tensor:
         """log P(c | tokens before t) for every decision t and choice c.
@@ -108,8 +86,7 @@ class LSTMPolicy(nn.Module):
         return _log_probs(log_distribution, tokens), entropy(log_distribution)
 
     def _log_softmax(self, logits: Tensor, heat: float = 1.0) -> Tensor:
-        temperature = self.temperature * heat
-        scaled = logits / temperature if temperature != 1 else logits
+        scaled = logits / (self.temperature * heat)
         return scaled.masked_fill(self.mask, -torch.inf).log_softmax(-1)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checks import flag, number, whole
 from ..errors import SettingsError, WorkbenchError
 from ..spaces import Space
 from .base import Controller, Outcome, Proposal
-from .policy import LSTMPolicy, Policy, one_thread, real_choices
+from .policy import LSTMPolicy, one_thread, real_choices
 
 #: A proposal whose architecture is known is drawn again, up to DRAWS batches: PATIENCE of them at
 #: once, as the policy draws them, then hotter and hotter ones, at last nearly uniform ones.
@@ -47,8 +47,10 @@ class PolicyGradient(Controller):
             batches. Not in the paper. The samples then come from the policy *given*
             that they are new, which the update does not know of: the gradient is a little biased,
             and a policy that has converged goes on looking around its favourite.
-        policy: instead of an :class:`LSTMPolicy` with ``hidden`` units. :meth:`settings` names its
-            class and cannot build it: resume such a search by passing the controller.
+        policy: instead of an :class:`LSTMPolicy` with ``hidden`` units, a module that has its
+            ``choices`` and the methods ``draw``, ``evaluate`` and ``log_distribution`` as they are
+            there. :meth:`settings` names its class and cannot build it: resume such a search by
+            passing the controller.
 
     The optimiser is Adam, which the paper does not name: this project's choice.
 
@@ -60,7 +62,7 @@ class PolicyGradient(Controller):
         "seed", "learning_rate", "batch_size", "entropy_weight", "baseline_decay",
         "whiten_advantages", "hidden", "no_repeats",
     )  # fmt: skip
-    policy: Any  #: a torch.nn.Module that does what :class:`Policy` says
+    policy: Any  #: a torch.nn.Module with the ``choices`` and methods of :class:`LSTMPolicy`
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class PolicyGradient(Controller):
         whiten_advantages: bool = False,
         hidden: int = 100,
         no_repeats: bool = False,
-        policy: Policy | None = None,
+        policy: nn.Module | None = None,
     ) -> None:
         super().__init__(space, seed)
         self.learning_rate = number("learning_rate", learning_rate, 0.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -102,13 +103,11 @@ def call(function: Callable[..., Any], arguments: tuple[Any, ...], worker: int =
 
 
 def failure(error: BaseException) -> tuple[str, str]:
-    """``(status, cause)`` of an exception; the cause says where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = (
-        f" ({frames[-1].filename.rsplit('/', 1)[-1]}, line {frames[-1].lineno})" if frames else ""
-    )
+    """``(status, cause)`` of an exception that was caught; the cause says where it was raised."""
+    *_, frame = traceback.extract_tb(error.__traceback__)
     text = " ".join(str(error).split())
-    cause = f"{type(error).__name__}: {text[:300]}{where}"
+    where = f"{Path(frame.filename).name}, line {frame.lineno}"
+    cause = f"{type(error).__name__}: {text[:300]} ({where})"
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in text
     )

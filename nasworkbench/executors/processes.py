@@ -27,7 +27,7 @@ from typing import Any
 import torch
 import torch.multiprocessing  # registers how tensors travel: by shared memory
 
-from ..checks import number, whole
+from ..checks import number, optional, whole
 from ..errors import WorkbenchError
 from .base import Executor, Finished, call, failure
 
@@ -44,7 +44,6 @@ class ProcessExecutor(Executor):
         function: must be importable in a fresh Python: defined in a file, not in a notebook.
         workers: number of processes.
         time_limit: seconds after which a task's process is killed (``timeout``); None for no limit.
-        threads: torch threads of each worker.
 
     Raises:
         SettingsError: fewer than one worker, a time limit that is not positive.
@@ -52,19 +51,14 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        workers: int = 2,
-        time_limit: float | None = None,
-        threads: int = 1,
+        self, function: Callable[..., Any], workers: int = 2, time_limit: float | None = None
     ) -> None:
         super().__init__(whole("workers", workers))
-        if time_limit is not None:
-            number("time_limit", time_limit, 0, above=True)
+        optional(number, "time_limit", time_limit, 0, above=True)
         self._processes: list[_Worker] = []
         try:
             for index in range(workers):
-                self._processes.append(_Worker(index, function, time_limit, threads))
+                self._processes.append(_Worker(index, function, time_limit))
         except BaseException:
             self.stop()
             raise
@@ -97,11 +91,8 @@ class ProcessExecutor(Executor):
 class _Worker:
     """A process that runs one task after another; when it has died, the next one is started."""
 
-    def __init__(
-        self, index: int, function: Callable[..., Any], time_limit: float | None, threads: int
-    ) -> None:
-        self.index, self.function = index, function
-        self.time_limit, self.threads = time_limit, threads
+    def __init__(self, index: int, function: Callable[..., Any], time_limit: float | None) -> None:
+        self.index, self.function, self.time_limit = index, function, time_limit
         self.future: Future[Finished] = Future()  # of the latest task
         self.start()
 
@@ -109,7 +100,7 @@ class _Worker:
         function = packed(self.function)  # anew: a packed tensor can be unpacked only once
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, self.index, self.threads, worker_gpu(self.index))
+        arguments = (theirs, self.index, worker_gpu(self.index))
         self.process = context.Process(target=_work, args=arguments, name=f"worker-{self.index}")
         self.process.start()
         theirs.close()
@@ -188,10 +179,8 @@ def packed(function: Callable[..., Any]) -> bytes:
 def worker_gpu(index: int) -> str | None:
     """The GPU of a worker, of those that this process may use; None if there is no choice."""
     count = torch.cuda.device_count()
-    if count < 2:
-        return None
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
-    return visible.split(",")[index % count]
+    return visible.split(",")[index % count] if count > 1 else None
 
 
 def _death(code: int | None) -> str:
@@ -202,13 +191,13 @@ def _death(code: int | None) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _work(pipe: Connection, worker: int, threads: int, gpu: str | None) -> None:
+def _work(pipe: Connection, worker: int, gpu: str | None) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     try:
         function = pipe.recv()
     except Exception as error:

@@ -112,12 +112,6 @@ class Records:
         """
         self.results[name] = self._write({"name": name, "result": result})["result"]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.results
-
-    def __len__(self) -> int:
-        return len(self.results)
-
     def __enter__(self) -> Self:
         return self
 

@@ -42,6 +42,9 @@ class LSTMPolicy(nn.Module):
         temperature: the logits are divided by it; above 1 the policy is more even.
     """
 
+    mask: Tensor
+    offsets: Tensor
+
     def __init__(
         self,
         choices: Sequence[int],
@@ -61,8 +64,10 @@ class LSTMPolicy(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
         # mask[t, 0, c] is True where decision t has no choice c; offsets[t] + token = embedding row
-        self.mask = torch.from_numpy(~real_choices(choices))[:, None, :]
-        self.offsets = 1 + torch.cumsum(counts, 0) - counts
+        mask = torch.from_numpy(~real_choices(choices))[:, None, :]
+        self.register_buffer("mask", mask, persistent=False)
+        offsets = 1 + torch.cumsum(counts, 0) - counts
+        self.register_buffer("offsets", offsets, persistent=False)
 
     def log_distribution(self, tokens: Tensor) -> Tensor:
         """log P(c | tokens before t) for every decision t and choice c.

@@ -74,14 +74,14 @@ def compared(executor: str, pairs: int) -> None:
             time.sleep(0.1)
         time.sleep(SETTLE)
         found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-        spent = -used(dashboard._thread)
+        spent = -used(dashboard.thread)
         for pair in range(pairs):
             for watched in (True, False) if pair % 2 else (False, True):
-                with nullcontext() if watched else dashboard._lock:
+                with nullcontext() if watched else dashboard.lock:
                     found[watched].append(stretch(search))
                     if not watched:  # nothing is saved up for pictures meanwhile
-                        dashboard._pace._then = time.monotonic()
-        spent += used(dashboard._thread)
+                        dashboard.pace.skip()
+        spent += used(dashboard.thread)
         dashboard.stop()
         dashboard.wait(30)
         dashboard.close()

@@ -115,8 +115,7 @@ function render({ model, el }) {
     const margin = 8, scale = 1.6;
     const svg = shape("svg", {
       viewBox: `${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`,
-      width: scale * (width + 2 * margin),
-      height: scale * (height + 2 * margin),
+      style: `width: ${scale * (width + 2 * margin)}px; min-width: ${width + 2 * margin}px`,
       role: "group",
       "aria-label": `${role} cell: ${states.length} hidden states`,
     });

@@ -165,7 +165,7 @@ class EditorForm(Panel):
                     if field in ("left", "right") and widget.options != readable:
                         widget.options = readable
                     widget.value = value
-            rows = tuple(ipywidgets.HBox(list(parts.values())) for parts in self.blocks)
+            rows = tuple(row(parts.values()) for parts in self.blocks)
             if len(rows) != len(self.rows.children):
                 self.rows.children = rows
             if self.output.options != tuple(states):

@@ -185,7 +185,7 @@ class SearchReplay(Panel):
             reward = "" if trial.reward is None else f", reward {trial.reward:.4f}"
             title = f"<b>{title}</b>{f' ({part} cell)' if part else ''}"
             title += f"<br>trial {trial.number}{reward}"
-            say(widget, f"{title}<br>{self.state.cell(trial, part)}")
+            say(widget, f'{title}<div class="nwb-cell">{self.state.cell(trial, part)}</div>')
 
     def close(self) -> None:
         """Take the widget off the page, and close the run folder."""

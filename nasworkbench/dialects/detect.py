@@ -27,7 +27,7 @@ READERS: Mapping[str, Callable[[str], Genotype]] = {"JSON": Genotype.from_json} 
 
 
 def detect(text: str, form: str | None = None) -> tuple[str, Genotype]:
-    """The form of a text and the genotype that it holds, whoever wrote it.
+    """The form of a text, and the genotype that it holds.
 
     Args:
         text: this library's JSON, or any dialect's text.

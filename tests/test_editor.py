@@ -27,7 +27,7 @@ SEARCHED = nw.CellSpace(1, ("identity", "conv_1x1"), ("add",), tied=True)
 
 def send(editor, action, **arguments):
     """As the front end does."""
-    editor._handle_custom_msg({"do": action, **arguments}, [])
+    editor.receive({"do": action, **arguments})
 
 
 @pytest.fixture
@@ -256,6 +256,16 @@ def test_a_refused_message_says_why_and_leaves_the_last_legal_state(editor, mess
     assert re.search(words, editor.message["text"])
     assert editor.genotype is GENOTYPE
     assert (editor.view, editor.numbers) == (view, numbers)
+
+
+def test_every_message_is_answered(editor, monkeypatch):
+    answers = []
+    monkeypatch.setattr(editor, "send", answers.append)
+    for number, message in enumerate(({"do": "undo"}, {"do": "mutate"}, {"do": "explode"})):
+        editor._handle_custom_msg({**message, "id": f"view-{number}"}, [])
+    assert answers == [{"answer": "view-0"}, {"answer": "view-1"}, {"answer": "view-2"}]
+    assert editor.state.can_undo
+    assert "the editor can do" in editor.message["text"]
 
 
 def test_the_same_refusal_twice_is_said_twice(editor):

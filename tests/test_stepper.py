@@ -254,7 +254,7 @@ def test_a_policy_that_is_broken_is_refused_and_the_old_one_stays():
 @pytest.mark.parametrize("face", [StepperState, ControllerStepper])
 def test_a_controller_without_a_policy_is_refused(kind, face):
     with pytest.raises(
-        WorkbenchError, match=rf"{kind.__name__} has no policy .*PPO or a Reinforce"
+        WorkbenchError, match=rf"has a policy, a PPO or a Reinforce; got {kind.__name__}"
     ):
         face(kind(SMALL))
 
@@ -265,7 +265,7 @@ def test_what_is_no_controller_is_refused():
 
     with pytest.raises(WorkbenchError, match=r"got .*Search.*pass its \.controller"):
         StepperState(Search())
-    with pytest.raises(WorkbenchError, match=r"takes a controller, .*; got <class"):
+    with pytest.raises(WorkbenchError, match=r"takes a controller .*; got <class"):
         StepperState(PPO)
     for seed in (-1, 0.5, "a", True):
         with pytest.raises(SettingsError, match="seed must be a whole number"):
@@ -381,7 +381,7 @@ def test_a_space_of_ones_own():
     widget.force("edge")
     assert widget.state.words() == "first coin: tails; second coin: edge"
     assert widget.genotype == (1, 2)
-    assert "cannot draw tuple" in widget._cells.value
+    assert "cannot draw tuple" in widget.cells.value
     widget.static()
     widget.close()
 
@@ -401,7 +401,7 @@ def press(widget, name):
 
 
 def status(widget):
-    return widget._status.value
+    return widget.status.value
 
 
 def test_buttons_step_and_refuse_at_the_ends(widget):
@@ -412,10 +412,10 @@ def test_buttons_step_and_refuse_at_the_ends(widget):
     assert "nwb-problem" in status(widget)
     assert 'role="status"' in status(widget)
     press(widget, "Forward")
-    assert (widget.step, widget._slider.value) == (1, 1)
+    assert (widget.step, widget.slider.value) == (1, 1)
     assert "first decision" not in status(widget)
     press(widget, "To end")
-    assert (widget.step, widget._slider.value) == (19, 19)
+    assert (widget.step, widget.slider.value) == (19, 19)
     assert widget.genotype == SMALL.decode(string)
     press(widget, "Forward")
     assert "this is the last decision" in status(widget)
@@ -426,34 +426,34 @@ def test_buttons_step_and_refuse_at_the_ends(widget):
 
 def test_the_face_shows_the_decision(widget):
     widget.go(7)
-    assert "Decision 7, number 8 of 20" in widget._title.value
-    assert "normal block 1 left operation" in widget._title.value
+    assert "Decision 7, number 8 of 20" in widget.title.value
+    assert "normal block 1 left operation" in widget.title.value
     name = FEW[widget.state.token]
     probability = math.exp(widget.state.numbers["log_prob"][0])
-    assert f"{name} (P = {probability:.3f})" in widget._title.value
-    bars = widget._bars.value
+    assert f"{name} (P = {probability:.3f})" in widget.title.value
+    bars = widget.bars.value
     assert bars.count('<th scope="row">') == 3
     assert bars.count("● drawn") == bars.count("<tr class") == 1
     assert "even, 1/3 = 0.333" in bars
-    assert f"{widget.state.numbers['log_prob_sum'][0]:.3f}" in widget._numbers.value
-    assert f"{widget.state.numbers['mean_entropy'][0]:.3f}" in widget._numbers.value
-    assert "in nats" in widget._numbers.value
-    assert "block 1: left = " in widget._sentence.value
-    assert widget._cells.value.count("<img") == 1
+    assert f"{widget.state.numbers['log_prob_sum'][0]:.3f}" in widget.numbers.value
+    assert f"{widget.state.numbers['mean_entropy'][0]:.3f}" in widget.numbers.value
+    assert "in nats" in widget.numbers.value
+    assert "block 1: left = " in widget.sentence.value
+    assert widget.cells.value.count("<img") == 1
     widget.to_end()
-    assert widget._cells.value.count("<img") == 2
+    assert widget.cells.value.count("<img") == 2
     widget.to_start()
-    assert "no block is complete yet" in widget._cells.value
+    assert "no block is complete yet" in widget.cells.value
 
 
 def test_the_slider_and_the_dropdown_as_a_browser_sets_them(widget):
-    widget._slider.set_state({"value": 12})
+    widget.slider.set_state({"value": 12})
     assert widget.step == 12
-    assert [label for label, _ in widget._dropdown.options] == list(FEW)
-    assert widget._dropdown.value == widget.state.token
+    assert [label for label, _ in widget.options.options] == list(FEW)
+    assert widget.options.value == widget.state.token
     before = widget.state.sequence
     other = (widget.state.token + 1) % 3
-    widget._dropdown.set_state({"index": other})
+    widget.options.set_state({"index": other})
     assert widget.state.sequence == before  # a choice alone changes nothing
     press(widget, "Force")
     assert widget.state.token == other
@@ -462,7 +462,7 @@ def test_the_slider_and_the_dropdown_as_a_browser_sets_them(widget):
     with pytest.raises(SpaceError, match="not one of its choices"):
         widget.force("conv_9x9")
     widget.go(0)
-    assert [label for label, _ in widget._dropdown.options] == ["h[i-1]", "h[i]"]
+    assert [label for label, _ in widget.options.options] == ["h[i-1]", "h[i]"]
 
 
 def test_resample_and_refresh(widget):
@@ -475,28 +475,28 @@ def test_resample_and_refresh(widget):
     assert "decisions 10 to 19 are drawn anew" in status(widget)
     teach(widget.state.controller, 2)
     widget.back()
-    assert "It has learned since (2 more)" in widget._numbers.value
+    assert "It has learned since (2 more)" in widget.numbers.value
     string = widget.state.sequence
     press(widget, "Refresh")
     assert widget.state.sequence == string
-    assert "Read after 5 updates" in widget._numbers.value
-    assert "learned since" not in widget._numbers.value
+    assert "Read after 5 updates" in widget.numbers.value
+    assert "learned since" not in widget.numbers.value
     with torch.no_grad():
         widget.state.controller.policy.head_bias.fill_(math.nan)
-    numbers = widget._numbers.value
+    numbers = widget.numbers.value
     press(widget, "Refresh")
     assert "weights are not finite" in status(widget)
-    assert widget._numbers.value == numbers
+    assert widget.numbers.value == numbers
 
 
 def test_the_temperature(widget):
-    widget._heat.set_state({"value": 0.1})
+    widget.temperature.set_state({"value": 0.1})
     assert widget.state.temperature == 0.1
-    assert "All at temperature 0.1" in widget._numbers.value
-    widget._heat.set_state({"value": 10.000000000000002})
+    assert "All at temperature 0.1" in widget.numbers.value
+    widget.temperature.set_state({"value": 10.000000000000002})
     assert widget.state.temperature == 10
     widget.heat(0.5)
-    assert widget._heat.value == 0.5
+    assert widget.temperature.value == 0.5
 
 
 def test_the_map_is_drawn_on_demand_and_only_when_it_changes(widget, monkeypatch):
@@ -504,16 +504,16 @@ def test_the_map_is_drawn_on_demand_and_only_when_it_changes(widget, monkeypatch
     real = module.draw_policy
     monkeypatch.setattr(module, "draw_policy", lambda *a, **k: drawn.append(1) or real(*a, **k))
     widget.forward()
-    assert (drawn, "<img" in widget._map.value) == ([], False)
-    widget._toggle.value = True
-    assert (len(drawn), "<img" in widget._map.value) == (1, True)
+    assert (drawn, "<img" in widget.map.value) == ([], False)
+    widget.toggle.value = True
+    assert (len(drawn), "<img" in widget.map.value) == (1, True)
     widget.forward()
     widget.back()
     assert len(drawn) == 1
     widget.resample()
     assert len(drawn) == 2
-    widget._toggle.value = False
-    assert "<img" not in widget._map.value
+    widget.toggle.value = False
+    assert "<img" not in widget.map.value
 
 
 def test_a_cell_is_drawn_once(widget, monkeypatch):
@@ -530,9 +530,9 @@ def test_without_graphviz_cells_are_told_in_words(widget, monkeypatch):
     monkeypatch.setattr("nasworkbench.drawing.rendering.dot_available", lambda: False)
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     widget.go(4)
-    assert "<img" not in widget._cells.value
-    assert "block 0 = " in widget._cells.value
-    assert "drawing needs graphviz" in widget._cells.value
+    assert "<img" not in widget.cells.value
+    assert "block 0 = " in widget.cells.value
+    assert "drawing needs graphviz" in widget.cells.value
 
 
 def test_static_shows_the_same_without_widgets(widget):
@@ -592,7 +592,7 @@ def test_callbacks_in_many_threads_keep_the_state_whole(widget):
         thread.join()
     assert problems == []
     SMALL.check(widget.state.sequence)
-    assert f"Decision {widget.step}," in widget._title.value
+    assert f"Decision {widget.step}," in widget.title.value
 
 
 def test_every_control_has_a_name(widget):

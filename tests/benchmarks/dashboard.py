@@ -80,7 +80,7 @@ def compared(executor: str, pairs: int) -> None:
                 with nullcontext() if watched else dashboard.lock:
                     found[watched].append(stretch(search))
                     if not watched:  # nothing is saved up for pictures meanwhile
-                        dashboard.pace.skip()
+                        dashboard.pace.spent(dashboard.pace.share * SECONDS)
         spent += used(dashboard.thread)
         dashboard.stop()
         dashboard.wait(30)

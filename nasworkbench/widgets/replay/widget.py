@@ -21,7 +21,6 @@ from ...search import Search, Trial
 from ..common import Panel, button, escaped, image, row, say, table, text
 from .state import CURVE, ReplayState
 
-SAME_PLACE = "1 / 1 / 2 / 2"  # of a grid: one lies over the other
 FILL = f"width:100%;display:block;aspect-ratio:{CURVE[0]}/{CURVE[1]}"
 INTERVAL = 250  # milliseconds a step while it plays
 
@@ -194,11 +193,7 @@ class SearchReplay(Panel):
         super().close()
 
 
-def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets.GridBox:
-    for widget in (below, above):
-        widget.layout.grid_area = SAME_PLACE
-        widget.layout.margin = "0"
-    return ipywidgets.GridBox(
-        [below, above],
-        layout={"grid_template_columns": "minmax(0, 1fr)", "max_width": "800px"},
-    )
+def _laid_over(below: ipywidgets.Widget, above: ipywidgets.Widget) -> ipywidgets.Box:
+    box = ipywidgets.Box([below, above])
+    box.add_class("nwb-overlay")
+    return box

@@ -15,7 +15,6 @@ import numpy
 import torch
 
 from ...checks import is_whole, number, whole
-from ...controllers.base import Controller
 from ...controllers.policy import one_thread
 from ...controllers.policy_gradient import PolicyGradient
 from ...errors import SpaceError, WorkbenchError, listed
@@ -47,7 +46,11 @@ class StepperState:
 
     def __init__(self, controller: PolicyGradient, seed: int = 0) -> None:
         if not isinstance(controller, PolicyGradient):
-            raise WorkbenchError(_refusal(controller))
+            hint = ": pass its .controller" if hasattr(controller, "controller") else ""
+            raise WorkbenchError(
+                "the stepper takes a controller that has a policy, a PPO or a Reinforce; got "
+                f"{controller!r:.80}{hint}"
+            )
         self.controller = controller
         self.space: Space = controller.space
         self.decisions: tuple[Decision, ...] = self.space.decisions
@@ -242,14 +245,3 @@ class StepperState:
     def words(self) -> str:
         """One sentence about what is being decided just now."""
         return self.space.in_words(self.tokens)
-
-
-def _refusal(thing: Any) -> str:
-    if isinstance(thing, Controller):
-        return (
-            f"{type(thing).__name__} has no policy to step through: it computes no probabilities. "
-            "The stepper takes a PPO or a Reinforce"
-        )
-    has_one = isinstance(getattr(thing, "controller", None), Controller)
-    hint = ": pass its .controller" if has_one else ""
-    return f"the stepper takes a controller, a PPO or a Reinforce; got {thing!r:.80}{hint}"

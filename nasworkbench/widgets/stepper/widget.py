@@ -137,34 +137,34 @@ class ControllerStepper(Panel):
         }
         moves = [self.buttons[name] for name in ("To start", "Back", "Forward", "To end")]
         last = len(self.state.decisions) - 1
-        self._slider = ipywidgets.IntSlider(max=last, description="decision", layout=_px(300))
-        self._dropdown = ipywidgets.Dropdown(description="choice", layout=_px(230))
-        self._heat = ipywidgets.FloatLogSlider(
+        self.slider = ipywidgets.IntSlider(max=last, description="decision", layout=_px(300))
+        self.options = ipywidgets.Dropdown(description="choice", layout=_px(230))
+        self.temperature = ipywidgets.FloatLogSlider(
             1.0, min=-2, max=1, step=0.1, description="temperature", readout_format=".2f",
             continuous_update=False, layout=_px(330),
         )  # fmt: skip
-        self._toggle = ipywidgets.ToggleButton(
+        self.toggle = ipywidgets.ToggleButton(
             description="Show all decisions", icon="th", layout=_px(180),
             tooltip="a map of the probabilities of all decisions",
         )  # fmt: skip
-        self._slider.observe(lambda change: self._try(self._slid, change["new"]), "value")
-        self._heat.observe(lambda change: self._try(self._heated, change["new"]), "value")
-        self._toggle.observe(lambda _: self._try(self._change), "value")
-        self._title, self._status, self._bars = text(), text(role="status"), text()
-        self._status.layout.min_height = "26px"  # what is below stays where it is
-        self._numbers, self._sentence = text(), text()
-        self._cells, self._map = text(), text()
-        beside = ipywidgets.VBox([self._numbers, self._sentence], layout={"flex": "1"})
+        self.slider.observe(lambda change: self._try(self._slid, change["new"]), "value")
+        self.temperature.observe(lambda change: self._try(self._heated, change["new"]), "value")
+        self.toggle.observe(lambda _: self._try(self._change), "value")
+        self.title, self.status, self.bars = text(), text(role="status"), text()
+        self.status.layout.min_height = "26px"  # what is below stays where it is
+        self.numbers, self.sentence = text(), text()
+        self.cells, self.map = text(), text()
+        beside = ipywidgets.VBox([self.numbers, self.sentence], layout={"flex": "1"})
         most = max(decision.choices for decision in self.state.decisions)
         return [
-            row([*moves, self._slider]),
-            row([self.buttons["Resample"], self._dropdown, self.buttons["Force"]]),
-            row([self.buttons["Refresh"], self._heat, self._toggle]),
-            self._status,
-            self._title,
-            row([self._bars, beside], align_items="flex-start", min_height=f"{20 * most + 26}px"),
-            self._cells,
-            self._map,
+            row([*moves, self.slider]),
+            row([self.buttons["Resample"], self.options, self.buttons["Force"]]),
+            row([self.buttons["Refresh"], self.temperature, self.toggle]),
+            self.status,
+            self.title,
+            row([self.bars, beside], align_items="flex-start", min_height=f"{20 * most + 26}px"),
+            self.cells,
+            self.map,
         ]
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
@@ -172,20 +172,20 @@ class ControllerStepper(Panel):
         try:
             action(*arguments)
         except WorkbenchError as error:
-            say(self._status, escaped(error), "problem", role="status")
+            say(self.status, escaped(error), "problem", role="status")
 
     def _change(self, action: Callable[..., str | None] = lambda: None, *arguments: Any) -> None:
         with self._lock:
             words = action(*arguments) or ""
             self._paint()
-            say(self._status, escaped(words), "faint", role="status")
+            say(self.status, escaped(words), "faint", role="status")
 
     def _slid(self, step: int) -> None:
         if step != self.step:  # the slider also follows the buttons
             self.go(step)
 
     def _force_chosen(self) -> None:
-        self.force(self._dropdown.value)
+        self.force(self.options.value)
 
     def _heated(self, temperature: float) -> None:
         if temperature != self.state.temperature:  # also the echo of our own setting comes by
@@ -195,23 +195,23 @@ class ControllerStepper(Panel):
         """Show the state. Nothing here is slow but a cell's first drawing and the map."""
         state = self.state
         decision, labels = state.decision, state.decision.labels
-        self._slider.value, self._heat.value = state.step, state.temperature
+        self.slider.value, self.temperature.value = state.step, state.temperature
         options = tuple((label, token) for token, label in enumerate(labels))
-        if self._dropdown.options != options:
-            self._dropdown.options = options
-        self._dropdown.value = state.token
+        if self.options.options != options:
+            self.options.options = options
+        self.options.value = state.token
         rows = self._rows()
         token = f"{labels[state.token]} (P = {rows['probability'][state.token]:.3f})"
         say(
-            self._title,
+            self.title,
             f"Decision {state.step}, number {state.step + 1} of {len(state.decisions)}: "
             f"<b>{escaped(decision.name)}</b>. Drawn: <b>{escaped(token)}</b>",
             role="status",
         )
-        say(self._bars, _bars(rows))
-        say(self._numbers, _numbers(state))
-        say(self._sentence, f"Being decided: {escaped(state.words())}")
-        say(self._cells, self._decided_cells())
+        say(self.bars, _bars(rows))
+        say(self.numbers, _numbers(state))
+        say(self.sentence, f"Being decided: {escaped(state.words())}")
+        say(self.cells, self._decided_cells())
         self._paint_map()
 
     def _decided_cells(self) -> str:
@@ -231,7 +231,7 @@ class ControllerStepper(Panel):
         )
 
     def _paint_map(self) -> None:
-        shown = self.state.log_distribution if self._toggle.value else None
+        shown = self.state.log_distribution if self.toggle.value else None
         if shown is self._mapped:
             return
         self._mapped, content = shown, ""
@@ -240,7 +240,7 @@ class ControllerStepper(Panel):
             draw_policy(self._all_rows(), ax)
             words = "probabilities of all decisions, drawn tokens ringed"
             content = image("png", png(made), words, "max-width: 800px; width: 100%")
-        say(self._map, content)
+        say(self.map, content)
 
     def _rows(self) -> pandas.DataFrame:
         state = self.state

@@ -154,6 +154,8 @@ def test_a_restarted_kernel_goes_on(lab):
     shown.button("Start").click()
     shown.wait_for(3)
     notebook.page.evaluate(RESTART)  # in the middle of a training
+    shown.button("Pause").press("Enter")
+    shown.expect("no kernel answers: run this cell again")
     notebook.run(3)
     again = Shown(notebook.cell(3))
     again.expect("Stopped; nothing is lost")

@@ -166,7 +166,7 @@ def test_pasting_loading_two_views_and_a_form(lab):
     pasted = first.get_by_label("a genotype as text")
     pasted.fill("nonsense")
     first.get_by_role("button", name="Read the text").click()
-    expect(first.get_by_role("status")).to_contain_text("this text is of no form known here")
+    expect(first.get_by_role("status")).to_contain_text("text is of no form known here")
     expect(pasted).to_have_value("nonsense")
     pasted.fill("0 1 0 1\n0 1 1 1")
     first.get_by_role("button", name="Read the text").click()

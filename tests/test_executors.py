@@ -213,7 +213,7 @@ def test_workers_out_of_range(workers):
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_time_limit_out_of_range(limit):
     with pytest.raises(
-        SettingsError, match="time_limit, unless None, must be a finite number above 0, got "
+        SettingsError, match="time_limit, unless None, must be a finite number above 0"
     ):
         ProcessExecutor(act, time_limit=limit)
 

@@ -232,6 +232,19 @@ def test_same_accuracies_in_another_order_are_equal():
 # --- what does not read the test accuracies ------------------------------------------------------
 
 
+def test_frame():
+    frame = GOOD.frame()
+    assert list(frame.columns) == ["key", "validation", "rank", "parameters", "seconds"]
+    assert list(frame.key) == list(GOOD.keys)
+    assert list(frame.validation) == GOOD.mean_validation.tolist()
+    assert list(frame["rank"]) == GOOD.ranks.tolist()
+    assert list(frame.parameters) == GOOD.columns["parameters"].tolist()
+    assert list(frame.seconds) == GOOD.columns["seconds"].mean(1).tolist()
+    with_test = GOOD.frame(test=True)
+    assert list(with_test.test) == GOOD.mean_test.tolist()
+    assert with_test.drop(columns="test").equals(frame)
+
+
 def test_test_accuracies_are_read_once_and_only_when_used():
     calls = []
 

@@ -343,7 +343,13 @@ def test_a_request_to_stop_is_heard_before_the_next_batch(last):
     assert len(asked) == last and len(result.history) == 1
 
 
-@pytest.mark.parametrize("callback", ["on_step", "should_stop"])
+def test_on_epoch_is_given_the_history():
+    records = []
+    result = train(Linear(), tiny_set(), Recipe(epochs=3), on_epoch=records.append)
+    assert tuple(records) == result.history and len(records) == 3
+
+
+@pytest.mark.parametrize("callback", ["on_epoch", "on_step", "should_stop"])
 def test_an_interrupt_passes_through(callback):
     def interrupt(*arguments):
         raise KeyboardInterrupt

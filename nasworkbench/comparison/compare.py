@@ -111,8 +111,8 @@ def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
 def _check_table(evaluator: TableEvaluator, space: Space) -> None:
     if not isinstance(evaluator, TableEvaluator):
         raise SettingsError(
-            "evaluator must be a TableEvaluator (nothing else is quick enough for hundreds of "
-            f"searches), got {evaluator!r:.80}"
+            "compare runs hundreds of searches, which only a table makes quick enough: evaluator "
+            f"must be a TableEvaluator, got {evaluator!r:.80}"
         )
     table = evaluator.table
     if table.space != space:
@@ -124,8 +124,8 @@ def _check_table(evaluator: TableEvaluator, space: Space) -> None:
 def _check_controllers(controllers: Mapping[str, Factory], workers: int) -> None:
     if not isinstance(controllers, Mapping) or not controllers:
         raise SettingsError(
-            "controllers must be a dict from a name to a controller's class, one entry or more, "
-            f"got {controllers!r:.80}"
+            "controllers must be a dict from a name to a controller's class, with one entry or "
+            f"more, got {controllers!r:.80}"
         )
     files: dict[str, str] = {}
     for name, factory in controllers.items():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from scipy import stats
 
 from ..errors import TableError
 from ..spaces import Space
+
+if TYPE_CHECKING:
+    import pandas
 
 Numbers = NDArray[Any]
 
@@ -186,6 +189,25 @@ class Table:
     def best(self, count: int = 1) -> list[int]:
         """The rows of the highest mean validation accuracies, best first."""
         return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
+
+    def frame(self, test: bool = False) -> pandas.DataFrame:
+        """A row an architecture: key, validation accuracy (mean over the seeds), rank, columns.
+
+        Args:
+            test: add the mean test accuracy.
+
+        Raises:
+            TableError: faulty test accuracies, if they are asked for.
+        """
+        import pandas
+
+        means = {n: c if c.ndim == 1 else c.mean(1) for n, c in self.columns.items()}
+        frame: dict[str, Any] = {
+            "key": self.keys,
+            "validation": self.mean_validation,
+            "rank": self.ranks,
+        }
+        return pandas.DataFrame(frame | means | ({"test": self.mean_test} if test else {}))
 
     def __repr__(self) -> str:
         plural = "s" if self.seeds > 1 else ""

@@ -57,6 +57,7 @@ def train(
     recipe: Recipe,
     seed: int = 0,
     device: str | torch.device = "cpu",
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> TrainingResult:
@@ -79,6 +80,7 @@ def train(
         seed: of the order of the images, the augmentation, drop path and dropout.
         device: "cpu", "cuda", "cuda:1".
         should_stop: asked before every batch; true ends the run as "stopped".
+        on_epoch: called with each entry of the history.
         on_step: called after every step of the optimiser with ``(step, steps)``: how many steps
             have been made and how many the whole run has. For progress displays.
 
@@ -184,6 +186,8 @@ def train(
                     record["validation_accuracy"] = validate(epoch)
                 record["seconds"] = time.monotonic() - epoch_started
                 history.append(record)
+                if on_epoch is not None:
+                    on_epoch(record)
         if average is not None:
             network.load_state_dict(average.module.state_dict())
     except _Stopped as stop:

@@ -83,7 +83,7 @@ class EditorState:
 
     @property
     def genotype(self) -> Genotype:
-        """The genotype as it stands: always a legal one."""
+        """The present genotype: always a legal one."""
         return self._now.genotype
 
     @property

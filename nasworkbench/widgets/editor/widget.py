@@ -61,9 +61,9 @@ def _theme_colours() -> str:
 
 
 class CellEditor(StandIn, AnsweringWidget):
-    """Edit a genotype by mouse or keyboard; what it costs stands beside it.
+    """Edit a genotype by mouse or keyboard; its cost is shown beside it.
 
-    ``editor.genotype`` is the genotype as it stands. It is a trait: ``observe`` it, or assign
+    ``editor.genotype`` is the present genotype. It is a trait: ``observe`` it, or assign
     another genotype to it. Assigning anything else raises the library's own error.
 
     Args:
@@ -79,13 +79,13 @@ class CellEditor(StandIn, AnsweringWidget):
     While a cell is trained, edits are refused: the result that comes is that of the cell one sees.
 
     Raises:
-        WorkbenchError: something else than these.
+        WorkbenchError: an argument that is none of these.
     """
 
     _esm = front_end("editor/editor.js")
     _css = _theme_colours() + front_end("common.css") + front_end("editor/editor.css")
 
-    genotype: traitlets.TraitType = traitlets.TraitType(help="the genotype as it stands")
+    genotype: traitlets.TraitType = traitlets.TraitType(help="the present genotype")
     view = traitlets.Dict(help="what the diagram shows").tag(sync=True)
     numbers = traitlets.Dict(help="what the network costs, and the genotype as text").tag(sync=True)
     training = traitlets.Dict(help="how far a training is").tag(sync=True)

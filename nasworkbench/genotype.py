@@ -349,8 +349,7 @@ class Genotype(Drawable):
         return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
 
 
-#: Readers of parsed JSON by its field ``format``; a package with another kind of architecture adds
-#: its own.
+#: Readers of parsed JSON by its field ``format``; other packages add the formats of their own.
 FORMATS: dict[str, Callable[[dict[str, Any]], Architecture]] = {FORMAT: Genotype.from_dict}
 
 
@@ -376,11 +375,7 @@ def from_text(text: str) -> Architecture:
 def fields_of(
     record: object, what: str, required: Set[str], optional: Set[str] = frozenset()
 ) -> dict[str, Any]:
-    """A record of a parsed text, if it has the fields that ``what`` should have.
-
-    Raises:
-        GenotypeError: not a dict, missing or unknown fields.
-    """
+    """A record of a parsed text, if it has the fields that ``what`` should have; else an error."""
     if not isinstance(record, dict):
         raise GenotypeError(f"{what} is a JSON object, got {str(record)[:60]!r}")
     missing, unknown = required - record.keys(), record.keys() - required - optional

@@ -215,7 +215,7 @@ def controller(kind, policy, **changes):
 @pytest.mark.parametrize("baseline", [0.0, 0.5])
 def test_the_mean_of_reinforces_estimates(baseline):
     """In 40 random directions the mean of 300 batches of 20 lies within 4 standard errors."""
-    policy, generator = make_policy(), torch.Generator().manual_seed(2)
+    policy, generator = make_policy(), torch.Generator().manual_seed(1)
     exact, estimates = ONE.exact_gradient(policy), []
     learner = controller(Reinforce, policy)
     for _ in range(300):

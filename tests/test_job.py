@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nasworkbench import cli, comparison, job, zoo
+from nasworkbench import CellSpace, cli, comparison, job, zoo
 from nasworkbench.errors import StoreError
 from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
@@ -115,7 +115,7 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
             capsys, "search", "--tier", "toy", "--trials", "1", "--runs", runs, "--name", "cut"
         )
     assert code == 130 and "resume" in output
-    store = Store(runs / "cut")
+    store = Store(runs / "cut", CellSpace())
     assert store.finished_count == 1 and store.meta("verdict") is None
     code, output, _ = command(capsys, "resume", runs / "cut", "--workers", "1")
     assert code == 0 and store.meta("verdict")["sentence"] in output
@@ -201,7 +201,7 @@ def test_every_command_has_help(capsys, name):
 
 
 def test_a_python_search_is_no_job(capsys, tmp_path):
-    from nasworkbench import CellSpace, RandomSearch, Search
+    from nasworkbench import RandomSearch, Search
 
     space = CellSpace()
     Search(space, RandomSearch(space), lambda genotype: 0.5, tmp_path / "own")

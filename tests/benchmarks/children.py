@@ -95,7 +95,7 @@ def searched(dataset: data.Dataset, seed: int, count: int) -> list[tuple[Trial, 
         frame = search.trials().set_index("number")
         frame["gap"] = frame.sort_values("ended_at").groupby("worker")["ended_at"].diff()
         gaps = frame["gap"].dropna()
-        return [(trial, gaps[trial.number]) for trial in search.store.trials()
+        return [(trial, gaps[trial.number]) for trial in search.store.proposed_from(0)
                 if trial.number in gaps.index]  # fmt: skip
 
 

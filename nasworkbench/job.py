@@ -138,10 +138,10 @@ class Job:
                 if left > 0:
                     search.run(left, executor, progress=self.progress)
             retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
-        found = verdict(store.retrainings(), type(self.search.controller).__name__)
-        store.set_meta(verdict=found.to_dict())
+        result = verdict(store.retrainings(), type(self.search.controller).__name__)
+        store.set_meta(verdict=result.to_dict())
         self.write(baseline)
-        return found
+        return result
 
     def _baseline(self) -> Search:
         """Random search in ``random/``: same space, same evaluator, same number of trials."""

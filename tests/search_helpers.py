@@ -17,6 +17,7 @@ import torch
 from nasworkbench import PPO, CellSpace, RandomSearch, RegularizedEvolution, Reinforce, Search
 from nasworkbench.data import Dataset
 from nasworkbench.genotype import Genotype
+from nasworkbench.spaces import Decision, Space
 from nasworkbench.training import Evaluation
 
 #: 1,296 strings and 441 keys: in a hundred trials some genotypes come twice.
@@ -25,6 +26,24 @@ OPERATIONS = ("identity", "avg_pool_3x3", "conv_1x1")
 
 def small_space() -> CellSpace:
     return CellSpace(blocks=1, operations=OPERATIONS, combinations=("add",))
+
+
+class Coins(Space):
+    """A space that the library does not know, of things that cannot be drawn."""
+
+    decisions = (
+        Decision("first coin", "network", 0, "coin", ("heads", "tails")),
+        Decision("second coin", "network", 1, "coin", ("heads", "tails", "edge")),
+    )
+
+    def decode(self, tokens):
+        return self.check(tokens)
+
+    def encode(self, genotype):
+        return genotype
+
+    def settings(self):
+        return {}
 
 
 #: Controllers that update many times in a few dozen trials.

@@ -185,8 +185,8 @@ def naive(comparison, run, evaluations):
     draws = numpy.random.default_rng([run.seed, 1]).integers(2**31, size=len(table))
     best, best_reward, regrets = None, -1.0, []
     for number in range(evaluations):
-        if number < len(run.found):
-            row = run.found[number]
+        if number < len(run.rows):
+            row = run.rows[number]
             seen = table.validation[row, draws[row] % table.seeds]
             reward = round(validation[row], 12) if average else seen
             if reward > best_reward:
@@ -298,7 +298,7 @@ def test_known_architectures_are_free_and_counted():
         return made[-1]
 
     (run,) = run_here({"a": factory}, evaluator, budget=4, seeds=1).runs
-    assert (run.found, run.at, run.samples) == ([4, 7, 9, 2], [1, 3, 5, 7], 7)
+    assert (run.rows, run.at, run.samples) == ([4, 7, 9, 2], [1, 3, 5, 7], 7)
     assert evaluator.lookups == 7
     told = [TABLE.mean_validation[row] for row in (4, 4, 7, 4, 9, 7, 2)]
     assert made[-1].outcomes == list(enumerate(told))
@@ -317,13 +317,13 @@ def test_different_sequences_of_one_architecture_are_one_evaluation():
             return [self.proposal(n, sequences[n % len(sequences)]) for n in numbers]
 
     (run,) = run_here({"both": Both}, TableEvaluator(table), 2, 1, samples=6).runs
-    assert (run.found, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)
+    assert (run.rows, run.at, run.samples) == ([table.row(duplicate[0])], [1], 6)
 
 
 def test_a_converged_controller_ends_by_samples_and_is_carried_on():
     comparison = run_here({"stuck": scripted(3, 8)}, budget=10, seeds=1)
     (run,) = comparison.runs
-    assert (len(run.found), run.samples) == (2, 200)  # 20 proposals for each evaluation
+    assert (len(run.rows), run.samples) == (2, 200)  # 20 proposals for each evaluation
     table, best = TABLE, max((3, 8), key=lambda row: TABLE.mean_validation[row])
     regret = table.mean_validation.max() - table.mean_validation
     first, last = comparison.rows([1, 10]).to_dict("records")
@@ -353,7 +353,7 @@ def test_a_run_ends_when_the_whole_table_is_found():
     table = make_table(SMALL)
     comparison = run_here({"all": over_architectures}, TableEvaluator(table), budget=50, seeds=3)
     for run in comparison.runs:
-        assert sorted(run.found) == list(range(len(table))) and run.at[-1] == run.samples < 1000
+        assert sorted(run.rows) == list(range(len(table))) and run.at[-1] == run.samples < 1000
     rows = comparison.rows([50])
     assert rows["rank"].tolist() == [1, 1, 1] and rows["samples"].tolist() == [
         run.samples for run in comparison.runs
@@ -370,7 +370,7 @@ def test_what_is_not_in_the_table_is_told_as_0_and_spends_nothing():
         return made[-1]
 
     (run,) = run_here({"a": factory}, evaluator, budget=2, seeds=1).runs
-    assert (run.found, run.at, run.samples) == ([2, 3], [2, 5], 5)
+    assert (run.rows, run.at, run.samples) == ([2, 3], [2, 5], 5)
     assert [reward for _, reward in made[-1].outcomes] == [
         0.0, table.mean_validation[2], 0.0, table.mean_validation[2], table.mean_validation[3],
     ]  # fmt: skip
@@ -588,8 +588,8 @@ def test_runs_of_another_comparison_are_not_mixed_in(tmp_path, changed, words):
 @pytest.mark.parametrize(
     "change",
     [
-        {"found": [0, 999]}, {"found": [0, 0]}, {"found": []}, {"found": ["x", "y"]},
-        {"found": None}, {"at": [1]}, {"at": [2, 1]}, {"at": [1, 99]}, {"at": [0, 1]},
+        {"rows": [0, 999]}, {"rows": [0, 0]}, {"rows": []}, {"rows": ["x", "y"]},
+        {"rows": None}, {"at": [1]}, {"at": [2, 1]}, {"at": [1, 99]}, {"at": [0, 1]},
         {"at": [1.5, 2.5]}, {"samples": "many"}, {"means": [None]}, {"more": 1},
     ],
 )  # fmt: skip
@@ -627,7 +627,7 @@ def test_two_workers_give_the_same_runs(tmp_path):
     here = run_here(controllers, evaluator, seeds=2)
     there = run_here(controllers, evaluator, seeds=2, workers=2, directory=tmp_path)
     assert here.runs == there.runs and len(here.runs) == 10
-    assert len({tuple(run.found) for run in here.runs}) == 10
+    assert len({tuple(run.rows) for run in here.runs}) == 10
     assert there.runs == run_here(controllers, evaluator, seeds=2, directory=tmp_path).runs
 
 

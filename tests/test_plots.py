@@ -10,11 +10,11 @@ import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.markers import MarkerStyle
 from plot_helpers import words
+from search_helpers import Coins
 
 from nasworkbench import CellSpace, GraphSpace, plots
 from nasworkbench.errors import SettingsError, WorkbenchError
 from nasworkbench.plots import operations, style
-from nasworkbench.spaces import Decision, Space
 
 NAN = float("nan")
 SPACE = CellSpace(2, ("identity", "avg_pool_3x3", "conv_1x1", "sep_conv_3x3"))
@@ -215,25 +215,10 @@ def test_what_operation_rows_refuse():
         plots.operation_rows(TRIALS, SPACE, kind="blocks")
 
 
-class Coins(Space):
-    """A space without operations: two coins."""
-
-    decisions = tuple(Decision(f"coin {n}", "coins", n, "side", ("head", "tail")) for n in (0, 1))
-
-    def decode(self, tokens):
-        return self.check(tokens)
-
-    def encode(self, genotype):
-        return genotype
-
-    def settings(self):
-        return {}
-
-
 def test_a_space_without_operations_has_none():
     frame = trials((0, 1, "ok", 0.1, False, (0, 1)), (1, 2, "ok", 0.1, False, (1, 1)))
     assert plots.operation_rows(frame, Coins()).empty
-    assert plots.operation_rows(frame, Coins(), kind="side")["count"].tolist() == [1, 3]
+    assert plots.operation_rows(frame, Coins(), kind="coin")["count"].tolist() == [1, 3, 0]
 
 
 def test_operations_are_a_heat_map_with_a_row_per_operation():

@@ -10,13 +10,13 @@ import ipywidgets
 import numpy
 import pytest
 import torch
+from search_helpers import Coins
 
 from nasworkbench import PPO, CellSpace, GraphSpace, RandomSearch, RegularizedEvolution, Reinforce
 from nasworkbench.controllers import Outcome
 from nasworkbench.errors import SettingsError, SpaceError, WorkbenchError
 from nasworkbench.genotype import Cell, Genotype
 from nasworkbench.nas_bench_graph import GraphArchitecture
-from nasworkbench.spaces.base import Decision, Space
 from nasworkbench.widgets.common import VIEW, parts
 from nasworkbench.widgets.stepper import ControllerStepper
 from nasworkbench.widgets.stepper import widget as module
@@ -351,26 +351,6 @@ def test_a_graph_is_told_in_words_and_drawn_at_the_end():
     assert state.words() == (
         "node 1 = gcn(input), node 2 = ?(input), node 3 = ?(node 1), node 4 = ?(node 2)"
     )
-
-
-class Coins(Space):
-    """A space that the library does not know, of things that cannot be drawn."""
-
-    @property
-    def decisions(self):
-        return (
-            Decision("first coin", "network", 0, "coin", ("heads", "tails")),
-            Decision("second coin", "network", 1, "coin", ("heads", "tails", "edge")),
-        )
-
-    def decode(self, tokens):
-        return self.check(tokens)
-
-    def encode(self, genotype):
-        return genotype
-
-    def settings(self):
-        return {}
 
 
 def test_a_space_of_ones_own():

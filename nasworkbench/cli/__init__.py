@@ -131,14 +131,16 @@ def _run(job: Job) -> None:
 @app.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--output", "-o", type=FOLDER, help="File to write; by default FOLDER/report.html.")
-@click.option("--table", "own", help="File of the search's table, if it was not the library's.")
-def report(folder: Path, output: Path | None, own: str | None) -> None:
+@click.option(
+    "--table", "table_file", help="File of the search's table, if it was not the library's."
+)
+def report(folder: Path, output: Path | None, table_file: str | None) -> None:
     """Write the report of a search, finished or not, as one offline HTML file."""
     from .. import report as reports
     from .tables import find as find_table
 
-    found = None if own is None else find_table(own)
-    click.echo(f"{reports.write(folder, output, found)}")
+    table = None if table_file is None else find_table(table_file)
+    click.echo(f"{reports.write(folder, output, table)}")
 
 
 @app.command()
@@ -219,14 +221,13 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
     from .. import data as datasets
 
     if name is None:
-        for each in datasets.names():
-            found = datasets.describe(each, root)
-            here = "here" if found.place else "missing"
-            click.echo(f"{each:<15}{here:<9}{found.summary}")
+        for known in datasets.names():
+            description = datasets.describe(known, root)
+            here = "here" if description.place else "missing"
+            click.echo(f"{known:<15}{here:<9}{description.summary}")
         return
     dataset = datasets.load(name, root=root, download=download)
-    found = datasets.describe(name, root)
-    click.echo(f"{found.summary}\n{dataset}")
+    click.echo(f"{datasets.describe(name, root).summary}\n{dataset}")
 
 
 def find(what: str) -> Architecture:
@@ -271,10 +272,10 @@ def _with_cells(what: str) -> Genotype:
     """
     from ..genotype import Genotype
 
-    found = find(what)
-    if not isinstance(found, Genotype):
-        raise GenotypeError(f"{what} is a {type(found).__name__} and has no cells")
-    return found
+    architecture = find(what)
+    if not isinstance(architecture, Genotype):
+        raise GenotypeError(f"{what} is a {type(architecture).__name__} and has no cells")
+    return architecture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..checks import is_whole, whole
-from ..errors import SettingsError, TableError, WorkbenchError
+from ..errors import SettingsError, WorkbenchError
 from ..executors import Finished, InlineExecutor, ProcessExecutor, Records, run_all
 from ..executors.processes import packed
 from ..search.rebuilding import describe
@@ -63,7 +63,12 @@ def compare(
     budget, workers = whole("budget", budget), whole("workers", workers)
     samples = PATIENCE * budget if samples is None else whole("samples", samples)
     seeds = _checked_seeds(seeds)
-    _check_table(evaluator, space)
+    if not isinstance(evaluator, TableEvaluator):
+        raise SettingsError(
+            "compare runs hundreds of searches, which only a table makes quick enough: evaluator "
+            f"must be a TableEvaluator, got {evaluator!r:.80}"
+        )
+    evaluator.require_space(space)
     _check_controllers(controllers, workers)
     settings = {"evaluator": describe(evaluator), "budget": budget, "samples": samples}
     runs: dict[tuple[str, int], Run] = {}
@@ -106,19 +111,6 @@ def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
     if not len(set(numbers)) == len(numbers) > 0 or not all(is_whole(n, 0) for n in numbers):
         raise SettingsError(f"seeds must be a number from 1, or different seeds; got {seeds!r}")
     return [int(seed) for seed in numbers]
-
-
-def _check_table(evaluator: TableEvaluator, space: Space) -> None:
-    if not isinstance(evaluator, TableEvaluator):
-        raise SettingsError(
-            "compare runs hundreds of searches, which only a table makes quick enough: evaluator "
-            f"must be a TableEvaluator, got {evaluator!r:.80}"
-        )
-    table = evaluator.table
-    if table.space != space:
-        raise TableError(
-            f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}"
-        )
 
 
 def _check_controllers(controllers: Mapping[str, Factory], workers: int) -> None:

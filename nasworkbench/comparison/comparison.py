@@ -71,7 +71,7 @@ class Comparison:
         leading = math.ceil(len(table) / 100)
         frames = []
         for run in self.runs:
-            missing = self.budget - len(run.found)  # it ended before the budget was spent
+            missing = self.budget - len(run.rows)  # it ended before the budget was spent
             samples = numpy.pad(run.at, (0, missing), constant_values=run.samples)
             picked = numpy.pad(self.incumbents(run), (0, missing), "edge")
             regrets = validation.max() - validation[picked]
@@ -99,7 +99,7 @@ class Comparison:
 
     def incumbents(self, run: Run) -> numpy.ndarray:
         """The row of the best reward so far, after each evaluation of a run."""
-        evaluated = numpy.array(run.found)
+        evaluated = numpy.array(run.rows)
         draws = training_draws(self.evaluator, run.seed)
         rewards = numpy.array([self.evaluator.reward(row, int(draws[row])) for row in evaluated])
         best = numpy.maximum.accumulate(rewards)

@@ -26,7 +26,7 @@ class Run:
 
     controller: str  #: as the comparison names it
     seed: int
-    found: list[int]  #: rows of the table, each once, in the order in which they were evaluated
+    rows: list[int]  #: rows of the table, each once, in the order in which they were evaluated
     at: list[int]  #: number of the sample that brought each of them, from 1
     samples: int  #: proposals in all, known architectures counted again
     means: list[float]  #: mean reward of each :data:`WINDOW` samples: what the controller learned
@@ -43,9 +43,9 @@ class Run:
         """
         try:
             run = cls(**record)
-            rows, steps = numpy.array(run.found), numpy.diff([0, *run.at, run.samples])
+            rows, steps = numpy.array(run.rows), numpy.diff([0, *run.at, run.samples])
             valid = (
-                len(rows) == len(run.at) == len(set(run.found)) > 0
+                len(rows) == len(run.at) == len(set(run.rows)) > 0
                 and rows.dtype.kind == steps.dtype.kind == "i"
                 and 0 <= rows.min() <= rows.max() < architectures
                 and steps[:-1].min() > 0 <= steps[-1]

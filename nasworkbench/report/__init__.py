@@ -81,7 +81,7 @@ def render(directory: str | Path, table: Table | None = None) -> str:
             "updates": update_figure(search),
             "retrained": retrained_figure(retrained),
             "cells": list(_retrained_cells(retrained)),
-            "searches": [_listed(*each) for each in searches],
+            "searches": [_listed(*row) for row in searches],
             "settings": list(_settings(search, baseline)),
             "written_at": datetime.now(UTC).timestamp(),
         }

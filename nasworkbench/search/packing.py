@@ -24,11 +24,11 @@ Part = tuple[str, str, str, str, bytes]
 
 def digest(values: Iterable[Any]) -> bytes:
     """Eight bytes that depend on every bit of these numbers, texts and blobs."""
-    found = hashlib.blake2b(digest_size=8)
+    hasher = hashlib.blake2b(digest_size=8)
     for value in values:
         blob = value if isinstance(value, bytes) else repr(value).encode()
-        found.update(len(blob).to_bytes(8, "little") + blob)
-    return found.digest()
+        hasher.update(len(blob).to_bytes(8, "little") + blob)
+    return hasher.digest()
 
 
 def pack_tokens(tokens: Sequence[int]) -> bytes:

@@ -42,9 +42,13 @@ def describe(thing: Any) -> dict[str, Any]:
     Raises:
         SettingsError: settings that JSON cannot hold.
     """
-    own = getattr(thing, "settings", None)
-    name = type(thing).__name__ if own else getattr(thing, "__qualname__", type(thing).__name__)
-    settings = own() if own else {}
+    settings_of = getattr(thing, "settings", None)
+    name = (
+        type(thing).__name__
+        if settings_of
+        else getattr(thing, "__qualname__", type(thing).__name__)
+    )
+    settings = settings_of() if settings_of else {}
     try:
         json.dumps(settings)
     except (TypeError, ValueError) as error:
@@ -112,14 +116,14 @@ def _table_evaluator(table: str, digest: str, **settings: Any) -> TableEvaluator
         raise StoreError(
             f"this search used your own table {table!r}, which the library cannot load. {advice}"
         )
-    found = tables.load(table)
-    if found.digest != digest:
+    loaded = tables.load(table)
+    if loaded.digest != digest:
         raise StoreError(
             f"the library's table {table!r} is not the one that this search was started on (digest "
-            f"{digest} there, {found.digest} here). If it has changed, its rewards cannot be "
+            f"{digest} there, {loaded.digest} here). If it has changed, its rewards cannot be "
             f"mixed: start a new search. If that was your own table of this name: {advice}"
         )
-    return TableEvaluator(found, **settings)
+    return TableEvaluator(loaded, **settings)
 
 
 def _built(

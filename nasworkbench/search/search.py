@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from ..checks import number, whole
 from ..controllers import Controller
 from ..controllers.policy import one_thread
-from ..errors import SettingsError, StoreError, TableError
+from ..errors import SettingsError, StoreError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
 from ..provenance import provenance
 from ..spaces import Space
@@ -83,7 +83,8 @@ class Search(Background):
         notes: dict[str, Any] | None = None,
     ) -> None:
         _check_made_for(controller, space)
-        _check_table(evaluator, space)
+        if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
+            evaluator.require_space(space)  # else every trial would be an error
         whole("seed", seed, least=0)
         if failure_reward is not None:
             failure_reward = number("failure_reward", failure_reward, -math.inf)
@@ -270,18 +271,6 @@ def _check_made_for(controller: Controller, space: Space) -> None:
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"
         )
-
-
-def _check_table(evaluator: Any, space: Space) -> None:
-    """A table of another space makes every trial an error; say so before the first one."""
-    if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
-        table = evaluator.table
-        if table.space.settings() != space.settings():
-            raise TableError(
-                f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}. "
-                "Search table.space, or let what is not in the table fail: "
-                "TableEvaluator(table, missing='fail')"
-            )
 
 
 def _unused_directory() -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..checks import choice, flag
-from ..errors import SettingsError
+from ..errors import SettingsError, TableError
+from ..spaces import Space
 from ..training import Evaluation
 from .table import Table
 
@@ -59,6 +60,20 @@ class TableEvaluator:
         if self.average:
             return float(self.table.mean_validation[row])
         return float(self.table.validation[row, seed % self.table.seeds])
+
+    def require_space(self, space: Space) -> None:
+        """Check that the table holds the architectures of this space.
+
+        Raises:
+            TableError: it is of another space.
+        """
+        table = self.table
+        if table.space != space:
+            raise TableError(
+                f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}. "
+                "Search table.space, or let what is not in the table fail: "
+                "TableEvaluator(table, missing='fail')"
+            )
 
     def settings(self) -> dict[str, Any]:
         return {

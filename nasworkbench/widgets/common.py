@@ -149,22 +149,16 @@ def parts(box: ipywidgets.Box) -> list[ipywidgets.Widget]:
     ]
 
 
-class AnsweringWidget(anywidget.AnyWidget):
-    """A widget that answers every message of its front end, so that a page knows whether a kernel
-    is there (see ``common.js``)."""
+def answer_messages(widget: anywidget.AnyWidget, receive: Callable[[dict[str, Any]], None]) -> None:
+    """Pass what a widget's front end asks for to ``receive``, and answer every message, so that a
+    page knows whether a kernel is there (see ``common.js``)."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.on_msg(self._on_message)
-
-    def _on_message(self, _: Any, message: Any, __: Any) -> None:
+    def on_message(_: Any, message: Any, __: Any) -> None:
         asked = dict(message) if isinstance(message, dict) else {}
         answer = asked.pop("id", None)
         try:
-            self.receive(asked)
+            receive(asked)
         finally:
-            self.send({"answer": answer})
+            widget.send({"answer": answer})
 
-    def receive(self, message: dict[str, Any]) -> None:
-        """Do what the front end asks for."""
-        raise NotImplementedError
+    widget.on_msg(on_message)

@@ -227,7 +227,7 @@ def trade(comparison: Comparison, at: int) -> str:
         runs = [run for run in comparison.runs if run.controller == name]
         samples = min(run.samples for run in runs) // 20 * 20
         rewards = bootstrap_mean(rewards_at(comparison, name, samples))
-        distinct = bootstrap_mean(numpy.array([len(run.found) for run in runs], dtype=float))
+        distinct = bootstrap_mean(numpy.array([len(run.rows) for run in runs], dtype=float))
         rows.append(
             {
                 "": name,

@@ -42,9 +42,9 @@ def plotted(draw: Callable[[DashboardState, Any], object], **layout: Any) -> Any
     """A function that gives the picture of a figure, by one that draws on its axes."""
 
     def picture(state: DashboardState) -> bytes:
-        made, axes = plots.figure(**layout)
+        fig, axes = plots.figure(**layout)
         draw(state, axes)
-        return plots.png(made, DPI)
+        return plots.png(fig, DPI)
 
     return picture
 
@@ -169,13 +169,13 @@ TABS = {
 def summary(state: DashboardState) -> Figure:
     """Rewards, and below them what the controller's updates measured."""
     if not state.learns:
-        made, ax = plots.figure()
+        fig, ax = plots.figure()
         _draw_rewards(state, ax)
-        return made
-    made, axes = plots.figure(2, 3, size=(10.0, 7.6))
+        return fig
+    fig, axes = plots.figure(2, 3, size=(10.0, 7.6))
     grid = axes[0, 0].get_gridspec()
     for ax in axes[0]:
         ax.remove()
-    _draw_rewards(state, made.add_subplot(grid[0, :]))
+    _draw_rewards(state, fig.add_subplot(grid[0, :]))
     _draw_updates(state, axes[1])
-    return made
+    return fig

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 import traitlets
 from matplotlib.figure import Figure
@@ -24,8 +25,8 @@ from ...checks import whole
 from ...executors import Executor
 from ...search import Search
 from ..common import (
-    AnsweringWidget,
     Panel,
+    answer_messages,
     attempt,
     escaped,
     front_end,
@@ -49,7 +50,7 @@ TIPS = {
 }
 
 
-class Buttons(AnsweringWidget):
+class Buttons(anywidget.AnyWidget):
     """A row of buttons. One that makes no sense now is marked so (``aria-disabled``) and keeps the
     keyboard's focus; pressed, it says why.
 
@@ -71,8 +72,10 @@ class Buttons(AnsweringWidget):
         self.press = press
         super().__init__()
         self.tips = tips
+        answer_messages(self, self.receive)
 
     def receive(self, message: dict[str, Any]) -> None:
+        """Press the button that the front end names."""
         if (name := message.get("press")) in self.tips:
             self.press(name)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
+import anywidget
 import traitlets
 
 from ... import dialects, zoo
@@ -26,7 +27,7 @@ from ...errors import TableError, WorkbenchError, listed
 from ...genotype import Genotype
 from ...spaces import CellSpace
 from ...tables import Table
-from ..common import AnsweringWidget, StandIn, attempt, front_end
+from ..common import StandIn, answer_messages, attempt, front_end
 from .diagram import diagram
 from .form import EditorForm
 from .state import EDITS, EditorState
@@ -60,7 +61,7 @@ def _theme_colours() -> str:
     return "\n".join(rules)
 
 
-class CellEditor(StandIn, AnsweringWidget):
+class CellEditor(StandIn, anywidget.AnyWidget):
     """Edit a genotype by mouse or keyboard; its cost is shown beside it.
 
     ``editor.genotype`` is the present genotype. It is a trait: ``observe`` it, or assign
@@ -117,6 +118,7 @@ class CellEditor(StandIn, AnsweringWidget):
         }
         self._lock = threading.RLock()  # messages and the training come in threads of their own
         super().__init__()
+        answer_messages(self, self.receive)
         self._publish("")
 
     def static(self) -> Drawing:

@@ -191,14 +191,14 @@ class ReplayState:
     def curve(self) -> tuple[Figure, list[tuple[float, float]], tuple[float, float]]:
         """The reward curve, of each step where it is, and the upper and lower end of the axes:
         shares of the picture's width and height, from the upper left corner."""
-        made, ax = plots.figure(size=CURVE)
+        fig, ax = plots.figure(size=CURVE)
         rows = self._draw_curve(ax)
-        made.draw_without_rendering()  # now the places are known
-        bottom, width, height = ax.get_ylim()[0], made.bbox.width, made.bbox.height
+        fig.draw_without_rendering()  # now the places are known
+        bottom, width, height = ax.get_ylim()[0], fig.bbox.width, fig.bbox.height
         points = zip(rows["finished"], rows["reward"].fillna(bottom), strict=True)
         places = ax.transData.transform(list(points))
         ends = 1 - ax.bbox.y1 / height, 1 - ax.bbox.y0 / height
-        return made, [(float(x / width), float(1 - y / height)) for x, y in places], ends
+        return fig, [(float(x / width), float(1 - y / height)) for x, y in places], ends
 
     def _draw_curve(self, ax: Any) -> Any:
         rows = plots.reward_rows(self.trials)
@@ -209,9 +209,9 @@ class ReplayState:
         """The reward curve with this step in it, and the policy's heat map below."""
         trial, probabilities = self.trial, self.probabilities
         if trial is None or probabilities is None:
-            made, above = plots.figure()
+            fig, above = plots.figure()
         else:
-            made, (above, below) = plots.figure(2, 1, size=(8.0, 8.6))
+            fig, (above, below) = plots.figure(2, 1, size=(8.0, 8.6))
             with numpy.errstate(divide="ignore"):
                 log_distribution = numpy.log(probabilities)
             rows = policy_rows(log_distribution, self.history.space.decisions, trial.tokens)
@@ -220,8 +220,8 @@ class ReplayState:
         if trial is not None:
             above.axvline(self.step, color=INK, linewidth=1.2)
             words = textwrap.fill(self.sentence(), 100)
-            made.suptitle(words, x=0.01, ha="left", fontsize=SMALL, color=INK)
-        return made
+            fig.suptitle(words, x=0.01, ha="left", fontsize=SMALL, color=INK)
+        return fig
 
 
 def run_folder(source: str | Path) -> Path:

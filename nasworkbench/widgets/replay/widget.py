@@ -116,9 +116,9 @@ class SearchReplay(Panel):
             return [controls, self.sentence]
         for widget in (self.numbers, self.drawn, self.best):
             widget.layout = {"flex": "1 1 300px", "min_width": "260px", "margin": "2px 12px"}
-        made, self._places, self._ends = self.state.curve()
+        fig, self._places, self._ends = self.state.curve()
         words = "Reward curve: rewards, best so far and running mean over the finished trials"
-        picture = text(image("png", plots.png(made), words, f"{FILL};border-radius:6px"))
+        picture = text(image("png", plots.png(fig), words, f"{FILL};border-radius:6px"))
         heat = _laid_over(text(self.state.map.frame), self.heat)
         if self.state.probabilities is None:
             heat.layout.display = "none"

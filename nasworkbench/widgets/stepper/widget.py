@@ -113,10 +113,10 @@ class ControllerStepper(Panel):
             heat = f", temperature {state.temperature:.3g}" if state.temperature != 1 else ""
             so_far = f"log P so far {state.numbers['log_prob_sum'][0]:.2f} nats{heat}"
             title = f"decision {state.step}, {state.decision.name}: {so_far}"
-            made, (above, below) = figure(2, 1, size=(8.0, 8.6))
+            fig, (above, below) = figure(2, 1, size=(8.0, 8.6))
             draw_decision(self._rows(), above, title)
             draw_policy(self._all_rows(), below, step=state.step)
-            return made
+            return fig
 
     # --- the face ---------------------------------------------------------------------------------
 
@@ -236,10 +236,10 @@ class ControllerStepper(Panel):
             return
         self._mapped, content = shown, ""
         if shown is not None:
-            made, ax = figure(size=(8.0, 4.7))
+            fig, ax = figure(size=(8.0, 4.7))
             draw_policy(self._all_rows(), ax)
             words = "probabilities of all decisions, drawn tokens ringed"
-            content = image("png", png(made), words, "max-width: 800px; width: 100%")
+            content = image("png", png(fig), words, "max-width: 800px; width: 100%")
         say(self.map, content)
 
     def _rows(self) -> pandas.DataFrame:

@@ -105,11 +105,11 @@ class PolicyGradient(Controller):
         self.known: dict[str, None] = {}  # keys of what was proposed, if ``no_repeats``
 
     def _draw(self, numbers: range) -> list[Proposal]:
-        proposals = list(self._sample(numbers))
-        return [self._new(proposal) for proposal in proposals] if self.no_repeats else proposals
+        proposals = [self.proposal(*row) for row in self._sample(numbers)]
+        return self._without_repeats(proposals) if self.no_repeats else proposals
 
-    def _sample(self, numbers: Sequence[int], tries: int = 0) -> Iterator[Proposal]:
-        """What is drawn for each of these numbers in one try, decoded as it is looked at."""
+    def _sample(self, numbers: Sequence[int], tries: int = 0) -> Iterable[tuple[Any, ...]]:
+        """The fields of the proposals that are drawn for each of these numbers in one try."""
         count = (1, PATIENCE * self.batch_size, self.batch_size)[min(tries, 2)]
         heat = HEATING ** max(0, tries - 1)
         real = real_choices(self.policy.choices)  # (T, C)
@@ -121,18 +121,30 @@ class PolicyGradient(Controller):
         distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
         places = numpy.repeat(numbers, count).tolist()
         rows = zip(places, tokens, log_probs, distributions, strict=True)
-        for row in {row[:2]: row for row in rows}.values():  # the same tokens once
-            yield self.proposal(*row)
+        return {row[:2]: row for row in rows}.values()  # the same tokens once
 
-    def _new(self, proposal: Proposal) -> Proposal:
-        """The proposal, or the first of its further draws whose architecture is not known."""
-        tries = range(1, DRAWS - PATIENCE + 1)
-        further = (draw for n in tries for draw in self._sample([proposal.number], n))
-        for draw in chain([proposal], further):
-            if draw.genotype.key not in self.known:
-                self.known[draw.genotype.key] = None
-                return draw
-        return proposal  # the space is all but exhausted
+    def _without_repeats(self, proposals: list[Proposal]) -> list[Proposal]:
+        """Of each proposal the first draw whose architecture is not known; the proposal itself
+        where the space is all but exhausted."""
+        keys = [proposal.genotype.key for proposal in proposals]
+        repeated = [p.number for i, p in enumerate(proposals)
+                    if keys[i] in self.known or keys[i] in keys[:i]]  # fmt: skip
+        drawn: dict[tuple[int, int], list[tuple[Any, ...]]] = {}  # by number and tries
+
+        def further(number: int) -> Iterator[Proposal]:
+            for tries in range(1, DRAWS - PATIENCE + 1):
+                if (number, tries) not in drawn:  # draw for those that will need it in one batch
+                    together = [number, *(n for n in repeated if n > number)]
+                    for row in self._sample(together, tries):
+                        drawn.setdefault((row[0], tries), []).append(row)
+                yield from (self.proposal(*row) for row in drawn[number, tries])
+
+        new = []
+        for proposal in proposals:
+            draws = chain([proposal], further(proposal.number))
+            new.append(next((d for d in draws if d.genotype.key not in self.known), proposal))
+            self.known[new[-1].genotype.key] = None
+        return new
 
     def _check(self, proposal: Proposal) -> None:
         super()._check(proposal)

@@ -1,6 +1,6 @@
 """The zoo: cells that other people published, each with its source.
 
-The tables stand in the notation of their source and are read by :mod:`nasworkbench.dialects`, so
+The tables are in the notation of their source and are read by :mod:`nasworkbench.dialects`, so
 that they can be compared by eye. Mind the two conventions: TensorFlow's tables number the states
 0 = h[i], 1 = h[i-1]; DARTS's and ENAS's, like this library, 0 = h[i-1], 1 = h[i].
 
@@ -28,7 +28,7 @@ class Entry:
         source: where the table was read.
         bottleneck: the plain convolutions (1x1 excepted) run in the bottleneck form of the authors'
             code; AmoebaNet's published parameter counts need it.
-        reductions_replace: a reduction cell stands *in place of* a normal cell of its stage
+        reductions_replace: a reduction cell *takes the place of* a normal cell of its stage
             (PNASNet-5) instead of before it.
         note: what to watch out for.
     """

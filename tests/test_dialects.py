@@ -241,7 +241,7 @@ def test_darts_text_that_is_wrong(pairs, concat, message):
         ("Genotype(extra=1)", "'extra'"),
         ("Genotype(**{})", "None"),
         ("Genotype(normal=[(", "line 1, column"),
-        ("{'normal': []}", "got another Dict"),
+        ("{'normal': []}", "got Dict"),
         ("os.Genotype()", "expected Genotype"),
         ("a = 1; b = 2", "2 statements"),
         ("import os", "1 statements"),

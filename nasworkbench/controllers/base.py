@@ -52,8 +52,8 @@ class Outcome:
     def __post_init__(self) -> None:
         if not isinstance(self.reward, int | float) or not math.isfinite(self.reward):
             raise WorkbenchError(
-                f"proposal {self.proposal.number}: a reward is a finite number, got "
-                f"{self.reward!r}. A failed child is told as some low reward, or not at all"
+                f"proposal {self.proposal.number}: a reward must be a finite number, got "
+                f"{self.reward!r:.80}. Tell a failed child as a low reward, or leave it out"
             )
 
 

@@ -58,13 +58,14 @@ def loads(text: str) -> Genotype:
     if not (isinstance(call, ast.Call) and _name(call) == "Genotype"):
         raise DialectError(
             f"expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), "
-            f"got another {type(call).__name__}"
+            f"got {type(call).__name__}"
         )
     names = [*FIELDS[: len(call.args)], *(keyword.arg for keyword in call.keywords)]
     nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
     if set(names) != set(FIELDS) or len(nodes) != len(FIELDS):
         raise DialectError(
-            f"Genotype has the fields {listed(FIELDS)}, each once; got {len(nodes)}: {names!r:.80}"
+            f"Genotype must have the fields {listed(FIELDS)}, each once; got "
+            f"{len(nodes)}: {names!r:.80}"
         )
     given = dict(zip(names, nodes, strict=True))
     normal, reduction = (

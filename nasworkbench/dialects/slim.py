@@ -10,7 +10,7 @@
 * ``used_hiddenstates``: one 0 or 1 per state; **a state marked 0 goes into the concat**, whatever
   the word "used" may suggest (NASNet-A keeps h[i-1], which six operations of its cell read).
 
-Here both cells stand in one dict, readable as Python and as JSON::
+Here both cells are in one dict, readable as Python and as JSON::
 
     {"normal": {"operations": [...], "hiddenstate_indices": [...], "used_hiddenstates": [...]},
      "reduction": {...}}

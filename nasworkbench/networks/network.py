@@ -80,7 +80,8 @@ class CellNetwork(nn.Module):
         super().__init__()
         if not isinstance(genotype, Genotype):
             raise NetworkError(
-                f"a CellNetwork is built from a Genotype, as zoo.get('nasnet-a'); got {genotype!r}"
+                f"a CellNetwork is built from a Genotype, such as zoo.get('nasnet-a'); "
+                f"got {genotype!r:.80}"
             )
         choice("stem", stem, STEMS, NetworkError)
         least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4

@@ -130,7 +130,7 @@ class Search(Background):
 
         What the library made, it makes again. Your own objects are passed in, and must have the
         settings of the stored ones (a fresh controller will do: its state is loaded). ``device``
-        is for a machine that has not the one the search was started on.
+        is for a machine without the device that the search was started on.
 
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
@@ -258,7 +258,7 @@ class Search(Background):
         return self.store.best(whole("k", k))
 
     def trials(self) -> pandas.DataFrame:
-        """A row a finished trial, in the order of completion; see :meth:`History.trials`."""
+        """One row per finished trial, in the order of completion; see :meth:`History.trials`."""
         return trials_frame(self.store)
 
     def __repr__(self) -> str:

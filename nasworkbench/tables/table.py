@@ -138,8 +138,8 @@ class Table:
         if key not in self._rows:
             raise TableError(
                 f"the architecture with key {key!r} is not among the {len(self):,} of the table "
-                f"{self.name!r}, which are of {self.space!r}. Search that space, or let what is "
-                "not in the table fail: TableEvaluator(table, missing='fail')"
+                f"{self.name!r}, which are of {self.space!r}. Search that space, or count what is "
+                "not in the table as failed: TableEvaluator(table, missing='fail')"
             )
         return self._rows[key]
 
@@ -191,7 +191,7 @@ class Table:
         return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
 
     def frame(self, test: bool = False) -> pandas.DataFrame:
-        """A row an architecture: key, validation accuracy (mean over the seeds), rank, columns.
+        """One row per architecture: key, validation accuracy (mean over the seeds), rank, columns.
 
         Args:
             test: add the mean test accuracy.

@@ -110,7 +110,7 @@ class StepperState:
             SpaceError: this is the last one.
         """
         if self.at_end:
-            raise SpaceError("this is the last decision: all is decided. Go back, or draw it anew")
+            raise SpaceError("this is the last decision: all is decided. Go back, or draw it again")
         self.step += 1
 
     def back(self) -> None:

@@ -360,7 +360,7 @@ def test_enas_labels_may_stand_in_any_order():
         ("normal:\n0 0 0 0", "normal: every block needs two operations.*got 0"),
         ("0 0 0 0 0 5 0 0\n0 0 0 0", r"normal, block 1, left input.*operation 5.*0 \(sep_conv_3x3"),
         ("0 0 0 0\n2 0 0 0", "reduce, block 0, left input: reads hidden state 2"),
-        ("0 0 0 x\n0 0 0 0", "whole numbers to 999; got '0 0 0 x'"),
+        ("0 0 0 x\n0 0 0 0", "whole numbers up to 999; got '0 0 0 x'"),
         ("0 0 0 -1\n0 0 0 0", "got '0 0 0 -1'"),
         ("0 0 0 ²\n0 0 0 0", "got '0 0 0 ²'"),
         ("0 0 0 99999999\n0 0 0 0", "got '0 0 0 99999999'"),

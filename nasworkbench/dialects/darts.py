@@ -21,7 +21,7 @@ from ..checks import whole
 from ..errors import DialectError, listed
 from ..genotype import Cell, Genotype
 from ._cells import read_cell, write_sides
-from ._literals import MOST_STATES, literal, parse_expression, sequence
+from ._literals import literal, parse_expression, sequence
 
 #: DARTS's operation for each of ours that it has.
 OPERATIONS = {
@@ -106,7 +106,9 @@ def _concat(node: ast.expr, where: str) -> list[int]:
     if node.keywords or len(node.args) not in (1, 2):
         raise DialectError(f"{where}: range takes one or two whole numbers")
     bounds = (literal(bound, where) for bound in node.args)
-    return list(range(*(whole(where, bound, 0, MOST_STATES, DialectError) for bound in bounds)))
+    return list(
+        range(*(whole(where, bound, 0, Cell.MOST_STATES - 1, DialectError) for bound in bounds))
+    )
 
 
 def _name(call: ast.Call) -> str | None:

@@ -85,7 +85,7 @@ class Search(Background):
         _check_made_for(controller, space)
         if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
             evaluator.require_space(space)  # else every trial would be an error
-        whole("seed", seed, least=0)
+        seed = whole("seed", seed, least=0)
         if failure_reward is not None:
             failure_reward = number("failure_reward", failure_reward, -math.inf)
         if time_limit is not None:
@@ -205,7 +205,7 @@ class Search(Background):
             with one_thread():
                 loop = Loop(self.store, self.controller, self.seed, self.failure_reward, self)
             if trials is not None:  # kept in the file, so that a resume knows it
-                self.store.set_meta(goal=loop.done + trials)
+                self.store.set_meta(goal=loop.done + int(trials))
             goal = self.store.meta("goal", 0)
             if loop.done >= goal:
                 return

@@ -591,6 +591,9 @@ def test_runs_of_another_comparison_are_not_mixed_in(tmp_path, changed, words):
         {"rows": [0, 999]}, {"rows": [0, 0]}, {"rows": []}, {"rows": ["x", "y"]},
         {"rows": None}, {"at": [1]}, {"at": [2, 1]}, {"at": [1, 99]}, {"at": [0, 1]},
         {"at": [1.5, 2.5]}, {"samples": "many"}, {"means": [None]}, {"more": 1},
+        {"rows": [0, 1, 2], "at": [1, 2, 3], "samples": 3}, {"means": [float("nan")]},
+        {"means": [0.5, 0.5]}, {"means": 0.5}, {"samples": 10**400}, {"samples": 10**12},
+        {"rows": [2**70, 1]}, {"rows": [[0], [1]]}, {"at": {"0": 1}}, {"at": "ab"},
     ],
 )  # fmt: skip
 def test_a_damaged_run_is_refused(tmp_path, change):

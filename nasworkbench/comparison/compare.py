@@ -84,7 +84,8 @@ def compare(
                 for seed in seeds:
                     stored = records[name].results.get(str(seed))
                     if stored is not None:
-                        run = Run.from_dict(stored, len(evaluator.table), f"{path}, seed {seed}")
+                        where = f"{path}, seed {seed}"
+                        run = Run.from_dict(stored, len(evaluator.table), budget, where)
                         runs[name, seed] = replace(run, controller=name, seed=seed)
         tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in runs]
 

@@ -67,7 +67,7 @@ def entry(name: str) -> Entry:
         near = difflib.get_close_matches(str(name)[:80].lower(), _ENTRIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise WorkbenchError(
-            f"the zoo has no genotype named {name!r:.80}; {hint}The names are {listed(_ENTRIES)}"
+            f"the zoo has no genotype named {name!r}; {hint}The names are {listed(_ENTRIES)}"
         ) from None
 
 

@@ -328,8 +328,10 @@ USES = {
     "Recipe": lambda n, x, _: Recipe(
         epochs=n(2), learning_rate=x(0.5), momentum=x(0.25), cutout=n(4), time_limit=x(8.0)
     ).settings(),
-    "TrainingEvaluator": lambda n, x, _: (lambda evaluator: [evaluator.cells, evaluator.filters])(
+    "TrainingEvaluator": lambda n, x, _: repr(
         TrainingEvaluator(data.load("digits"), Recipe.digits(n(1)), cells=n(1), filters=n(4))
+        .build(FOUND)
+        .layout
     ),
     "TableSettings": lambda n, x, _: replace(
         TABLES["cells"], cells=n(2), filters=n(4), seeds=n(1)

@@ -77,7 +77,7 @@ def search(
     name: str | None,
     runs: Path,
 ) -> None:
-    """Search for a cell, compare it with random search, draw it, write a report."""
+    """Search for a cell, judge it against random search, draw it, write a report."""
     from .. import tiers
     from ..data import load
     from ..job import Job

@@ -181,17 +181,18 @@ class Search(Background):
             StoreError: another process is running this search.
             SettingsError: an unknown executor, fewer than one worker or trial.
         """
-        self._prepare(trials, executor, workers)
+        trials = self._prepare(trials, executor, workers)
         self._run(trials, executor, workers, progress)
 
-    def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> None:
-        """Refuse what cannot be run, before anything has been changed."""
+    def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> int | None:
+        """Refuse what cannot be run, before anything has been changed; returns ``trials``."""
         if trials is not None:
-            whole("trials", trials)
+            trials = whole("trials", trials)
         if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
         self._reset()
+        return trials
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
@@ -205,7 +206,7 @@ class Search(Background):
             with one_thread():
                 loop = Loop(self.store, self.controller, self.seed, self.failure_reward, self)
             if trials is not None:  # kept in the file, so that a resume knows it
-                self.store.set_meta(goal=loop.done + int(trials))
+                self.store.set_meta(goal=loop.done + trials)
             goal = self.store.meta("goal", 0)
             if loop.done >= goal:
                 return
@@ -242,7 +243,7 @@ class Search(Background):
         Raises:
             SettingsError: the search is running already, or as for :meth:`run`.
         """
-        self._prepare(trials, executor, workers)
+        trials = self._prepare(trials, executor, workers)
         self._start(lambda: self._run(trials, executor, workers, progress=False))
 
     @property

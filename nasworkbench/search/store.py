@@ -92,7 +92,7 @@ class Store:
         path, unfinished = folder / FILE, folder / (FILE + ".new")
         if path.exists():
             raise StoreError(
-                f"{folder} holds a search already. Go on with it: Search.resume({str(folder)!r}) "
+                f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
                 f"or `nasworkbench resume {folder}`, or choose another name"
             )
         meta = {"format": FORMAT, "created_at": time.time(), **meta}
@@ -189,8 +189,8 @@ class Store:
             parts = pack_state({"told": told, "controller": state})
         except (TypeError, ValueError) as error:
             raise SettingsError(
-                f"the controller's state cannot be stored ({error}). Its state_dict() must "
-                "return dicts and lists of numbers, texts, arrays and tensors"
+                f"the controller's state cannot be stored ({error}). Let its state_dict() return "
+                "dicts and lists of numbers, texts, arrays and tensors"
             ) from None
         with self._writing() as connection:
             if update is not None:
@@ -228,7 +228,7 @@ class Store:
             raise StoreError(f"cannot copy {self.path} to {path}: {error}") from None
 
     def retrained(self, row: dict[str, Any]) -> None:
-        """One network of the final retraining has been trained (or has failed)."""
+        """One network of the final judgement has been trained (or has failed)."""
         with self._writing() as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO retrainings ({', '.join(row)}) "

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..checks import choice, is_whole, whole
+from ..checks import choice
 from ..data import Dataset
 from ..genotype import Genotype
 from ..networks import CellNetwork, build, profile
@@ -80,8 +80,7 @@ class TrainingEvaluator:
     ) -> None:
         choice("reward", reward, REWARDS)
         self.dataset, self.recipe = dataset, recipe
-        self.cells = whole("cells", cells) if is_whole(cells) else cells
-        self.filters = whole("filters", filters)
+        self.cells, self.filters = cells, filters
         self.device, self.reward, self.network = str(find_device(device)), reward, network
 
     def build(self, genotype: Genotype) -> CellNetwork:

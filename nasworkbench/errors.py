@@ -1,6 +1,7 @@
 """One family of errors, so that a user catches one name and reads one kind of message.
 
-A message says what came, where, what is allowed, and the next step.
+A message says what came, where, what is allowed, and the next step. It is one line of printable
+text, whatever the file, the name or the library that it quotes.
 """
 
 from __future__ import annotations
@@ -8,9 +9,15 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+#: Longest message, in characters (this project's choice); longer ones lose their middle.
+LONGEST_MESSAGE = 2_000
+
 
 class WorkbenchError(Exception):
     """Anything a user can put right: bad input, missing data, a folder that is taken."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class GenotypeError(WorkbenchError):
@@ -64,3 +71,23 @@ def listed(names) -> str:
     """``a, b and c``: how the messages list what is allowed."""
     words = [str(name) for name in names]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def printable(text: object, most: int = LONGEST_MESSAGE) -> str:
+    """A text from outside as one line that a terminal may show.
+
+    Control characters, and whatever else is not printable, are written as escapes (``\\x1b``); of
+    more than ``most`` characters the middle is left out.
+    """
+    line = " ".join(str(text).splitlines())
+    if len(line) > most:
+        line = f"{line[: 2 * most // 3]} … {line[-most // 4 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def shown(value: object, most: int = 80) -> str:
+    """How a message shows a value: the beginning of its ``repr``, or its type if that fails."""
+    try:
+        return repr(value)[:most]
+    except Exception:  # anyone's object; or a number of more than 4,300 digits
+        return f"a value of type {type(value).__name__}"

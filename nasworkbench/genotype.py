@@ -17,43 +17,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from .canonical import canonical_form
-from .checks import choice, whole
-from .errors import GenotypeError, listed
+from .checks import choice, file_bytes, is_whole, json_value, whole
+from .errors import GenotypeError, listed, printable, shown
 from .files import write_atomically
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
 NASNET_OPERATIONS = (
-    "identity",
-    "conv_1x3_3x1",
-    "conv_1x7_7x1",
-    "dil_conv_3x3",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "max_pool_5x5",
-    "max_pool_7x7",
-    "conv_1x1",
-    "conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
+    "identity", "conv_1x3_3x1", "conv_1x7_7x1", "dil_conv_3x3", "avg_pool_3x3", "max_pool_3x3",
+    "max_pool_5x5", "max_pool_7x7", "conv_1x1", "conv_3x3", "sep_conv_3x3", "sep_conv_5x5",
     "sep_conv_7x7",
-)
+)  # fmt: skip
 
 #: Every operation a genotype may name: NASNet's, and those that other published cells need.
 OPERATIONS = (
-    *NASNET_OPERATIONS,
-    "dil_sep_conv_3x3",
-    "dil_sep_conv_5x5",
-    "max_pool_2x2",
-    "conv_7x1_1x7",
-)
+    *NASNET_OPERATIONS, "dil_sep_conv_3x3", "dil_sep_conv_5x5", "max_pool_2x2", "conv_7x1_1x7",
+)  # fmt: skip
 
 #: How the two results of a block become one hidden state.
 COMBINATIONS = ("add", "concat")
 
 FORMAT = "nasworkbench.genotype/1"
+
+#: Longest texts that are read, and used as a name (this project's choice: two cells of a thousand
+#: hidden states take 400,000 characters).
+LONGEST_TEXT = 1_000_000
+LONGEST_NAME = 1_000
 
 
 class Architecture(Protocol):
@@ -109,7 +100,7 @@ class Block:
                 object.__setattr__(self, side, state)
             if operation not in OPERATIONS:
                 raise GenotypeError(
-                    f"{side} input: unknown operation {operation!r:.80}; the operations are "
+                    f"{side} input: unknown operation {shown(operation)}; the operations are "
                     f"{listed(OPERATIONS)}"
                 )
         if self.combine not in COMBINATIONS:
@@ -138,21 +129,28 @@ class Cell(Drawable):
         inputs: how many hidden states the cell is given; 2 in NASNet-A, 4 in NASNet-B.
 
     Raises:
-        GenotypeError: an empty cell, a state from the future, a concat out of range.
+        GenotypeError: an empty cell, a state from the future, a concat out of range, more than
+            1,000 hidden states.
     """
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...] = None  # type: ignore[assignment]  # resolved by __post_init__
     inputs: int = 2
 
+    MOST_STATES: ClassVar[int] = 1_000  #: hidden states of a cell (this project's choice)
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", whole("inputs", self.inputs, error=GenotypeError))
+        inputs = whole("inputs", self.inputs, 1, self.MOST_STATES - 1, GenotypeError)
+        object.__setattr__(self, "inputs", inputs)
         blocks = tuple(self.blocks) if isinstance(self.blocks, Iterable) else ()
-        if not blocks:
-            raise GenotypeError("a cell needs at least one block, got none")
+        if not 1 <= len(blocks) <= self.MOST_STATES - inputs:
+            raise GenotypeError(
+                f"a cell needs at least one block, and at most {self.MOST_STATES - inputs} beside "
+                f"{inputs} inputs; got {len(blocks) or 'none'}"
+            )
         for number, block in enumerate(blocks):
             if not isinstance(block, Block):
-                raise GenotypeError(f"block {number} must be a Block, got {block!r:.80}")
+                raise GenotypeError(f"block {number} must be a Block, got {shown(block)}")
             for side, state, _ in block.sides:
                 if state >= self.inputs + number:
                     raise GenotypeError(
@@ -165,15 +163,18 @@ class Cell(Drawable):
     def _checked_concat(self) -> tuple[int, ...]:
         if self.concat is None:
             return self.loose_ends
-        states = tuple(self.concat) if isinstance(self.concat, Iterable) else (self.concat,)
+        several = isinstance(self.concat, Iterable) and not is_whole(self.concat)
+        states = tuple(self.concat) if several else (self.concat,)
         last = self.state_count - 1
-        for state in states:
+        different = {
             whole("concat: a hidden state", state, 0, last, GenotypeError)
-        if not states or len(set(states)) != len(states):
+            for state in states[: self.state_count + 1]
+        }
+        if not different or len(different) != len(states):
             raise GenotypeError(
-                f"concat must be one or more different hidden states, got {list(states)}"
+                f"concat must be one or more different hidden states, got {shown(list(states))}"
             )
-        return tuple(sorted(map(int, states)))
+        return tuple(sorted(different))
 
     @property
     def state_count(self) -> int:
@@ -228,9 +229,9 @@ class Cell(Drawable):
         """The cell that :meth:`to_dict` described; a :class:`GenotypeError` if it cannot exist."""
         fields = fields_of(record, "a cell", {"blocks"}, {"concat", "inputs"})
         if not isinstance(fields["blocks"], list):
-            raise GenotypeError(f"'blocks' must be a list, got {fields['blocks']!r}")
+            raise GenotypeError(f"'blocks' must be a list, got {shown(fields['blocks'])}")
         if not isinstance(fields.get("concat"), list | None):
-            raise GenotypeError(f"'concat' must be a list or null, got {fields['concat']!r}")
+            raise GenotypeError(f"'concat' must be a list or null, got {shown(fields['concat'])}")
         blocks = []
         for number, entry in enumerate(fields["blocks"]):
             required = {"left", "left_op", "right", "right_op"}
@@ -264,14 +265,18 @@ class Genotype(Drawable):
     def __post_init__(self) -> None:
         for role, cell in self.cells:
             if not isinstance(cell, Cell):
-                raise GenotypeError(f"the {role} cell must be a Cell, got {cell!r:.80}")
+                raise GenotypeError(f"the {role} cell must be a Cell, got {shown(cell)}")
         if self.normal.inputs != self.reduction.inputs:
             raise GenotypeError(
                 f"the normal cell takes {self.normal.inputs} inputs and the reduction cell "
                 f"{self.reduction.inputs}; both must take the same number"
             )
-        if self.name is not None and not isinstance(self.name, str):
-            raise GenotypeError(f"a genotype's name must be text or None, got {self.name!r:.80}")
+        name = self.name
+        if name is not None and not (isinstance(name, str) and len(name) <= LONGEST_NAME):
+            raise GenotypeError(
+                f"a genotype's name must be None or text of up to {LONGEST_NAME:,} characters, got "
+                f"{shown(name)}"
+            )
 
     @property
     def cells(self) -> tuple[tuple[str, Cell], tuple[str, Cell]]:
@@ -300,7 +305,7 @@ class Genotype(Drawable):
         return json.dumps(record)
 
     @classmethod
-    def from_json(cls, text: str) -> Genotype:
+    def from_json(cls, text: str | bytes) -> Genotype:
         """The genotype that :meth:`to_json` wrote.
 
         Raises:
@@ -337,15 +342,12 @@ class Genotype(Drawable):
         Raises:
             GenotypeError: no such file, or no genotype in it.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GenotypeError(f"cannot read a genotype from {path}: {error}") from None
+        data = file_bytes(path, LONGEST_TEXT, "a genotype from", GenotypeError)
         with _errors_in(f"{path}: "):
-            return cls.from_json(text)
+            return cls.from_json(data)
 
     def __str__(self) -> str:
-        title = f"Genotype {self.name}" if self.name else "Genotype"
+        title = f"Genotype {printable(self.name, 80)}" if self.name else "Genotype"
         return f"{title}\n normal cell\n{self.normal}\n reduction cell\n{self.reduction}"
 
 
@@ -353,21 +355,18 @@ class Genotype(Drawable):
 FORMATS: dict[str, Callable[[dict[str, Any]], Architecture]] = {FORMAT: Genotype.from_dict}
 
 
-def from_text(text: str) -> Architecture:
+def from_text(text: str | bytes) -> Architecture:
     """The architecture, of whatever kind, that its ``to_json`` wrote.
 
     Raises:
         GenotypeError: not JSON, an unknown format, or an architecture that cannot exist.
     """
-    try:
-        record = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise GenotypeError(f"this is not JSON ({error}): {str(text)[:60]!r}") from None
+    record = json_value(text, LONGEST_TEXT, GenotypeError)
     form = record.get("format") if isinstance(record, dict) else None
     if not isinstance(form, str) or form not in FORMATS:
         raise GenotypeError(
             "an architecture is a JSON object whose field 'format' must be one of "
-            f"{listed(FORMATS)}, got {str(record)[:60]!r}"
+            f"{listed(FORMATS)}, got {shown(record, 60)}"
         )
     return FORMATS[form](record)
 
@@ -377,7 +376,7 @@ def fields_of(
 ) -> dict[str, Any]:
     """A record of a parsed text, if it has the fields that ``what`` should have; else an error."""
     if not isinstance(record, dict):
-        raise GenotypeError(f"{what} is a JSON object, got {str(record)[:60]!r}")
+        raise GenotypeError(f"{what} is a JSON object, got {shown(record, 60)}")
     missing, unknown = required - record.keys(), record.keys() - required - optional
     if missing or unknown:
         raise GenotypeError(

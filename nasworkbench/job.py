@@ -1,4 +1,4 @@
-"""The main job: PPO against random search, the best of both judged on test data, all of it drawn.
+"""The main job: PPO against random search, the best of both compared on test data, all of it drawn.
 
 A run folder holds the controller's search, the random baseline's search in ``random/``, and what
 they came to: ``best.json``, drawings, the reward curve and ``report.html``. Every step looks at
@@ -117,7 +117,7 @@ class Job:
         notes = search.store.meta("job")
         if notes is None:
             raise StoreError(
-                f"{directory} holds a search that was started from Python: go on with it by "
+                f"{directory} holds a search that was started from Python; go on with it: "
                 f"Search.resume({str(directory)!r}).run(...)"
             )
         tier = Tier.from_settings(notes["tier_settings"])

@@ -64,8 +64,9 @@ class Tier:
 
     def __post_init__(self) -> None:
         for name in ("trials", "workers", "cells", "filters", "top", "seeds"):
-            whole(name, getattr(self, name))
-        optional(number, "time_limit", self.time_limit, 0, above=True)
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
+        limit = optional(number, "time_limit", self.time_limit, 0, above=True)
+        object.__setattr__(self, "time_limit", limit)
 
     def settings(self) -> dict[str, Any]:
         """A JSON-ready dict."""

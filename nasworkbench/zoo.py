@@ -1,6 +1,6 @@
 """The zoo: cells that other people published, each with its source.
 
-The tables stand in the notation of their source and are read by :mod:`nasworkbench.dialects`, so
+The tables are in the notation of their source and are read by :mod:`nasworkbench.dialects`, so
 that they can be compared by eye. Mind the two conventions: TensorFlow's tables number the states
 0 = h[i], 1 = h[i-1]; DARTS's and ENAS's, like this library, 0 = h[i-1], 1 = h[i].
 
@@ -28,7 +28,7 @@ class Entry:
         source: where the table was read.
         bottleneck: the plain convolutions (1x1 excepted) run in the bottleneck form of the authors'
             code; AmoebaNet's published parameter counts need it.
-        reductions_replace: a reduction cell stands *in place of* a normal cell of its stage
+        reductions_replace: a reduction cell *takes the place of* a normal cell of its stage
             (PNASNet-5) instead of before it.
         note: what to watch out for.
     """
@@ -64,7 +64,7 @@ def entry(name: str) -> Entry:
     try:
         return _ENTRIES[name]
     except (KeyError, TypeError):
-        near = difflib.get_close_matches(str(name).lower(), _ENTRIES, n=1)
+        near = difflib.get_close_matches(str(name)[:80].lower(), _ENTRIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise WorkbenchError(
             f"the zoo has no genotype named {name!r}; {hint}The names are {listed(_ENTRIES)}"
@@ -161,61 +161,45 @@ reduce: 1 0 1 0  0 3 0 2  1 1 3 1  1 0 0 4  0 3 1 1
 
 _ENAS_FIGURE = """
 Genotype(
-  normal=[('sep_conv_3x3', 1), ('skip_connect', 1),
-          ('sep_conv_5x5', 1), ('skip_connect', 0),
-          ('avg_pool_3x3', 0), ('sep_conv_3x3', 1),
-          ('sep_conv_3x3', 0), ('avg_pool_3x3', 1),
+  normal=[('sep_conv_3x3', 1), ('skip_connect', 1), ('sep_conv_5x5', 1), ('skip_connect', 0),
+          ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1),
           ('sep_conv_5x5', 1), ('avg_pool_3x3', 0)],
   normal_concat=range(2, 7),
-  reduce=[('sep_conv_5x5', 0), ('sep_conv_3x3', 1),
-          ('sep_conv_3x3', 1), ('avg_pool_3x3', 1),
-          ('sep_conv_3x3', 1), ('avg_pool_3x3', 1),
-          ('avg_pool_3x3', 1), ('sep_conv_5x5', 4),
+  reduce=[('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('avg_pool_3x3', 1),
+          ('sep_conv_3x3', 1), ('avg_pool_3x3', 1), ('avg_pool_3x3', 1), ('sep_conv_5x5', 4),
           ('sep_conv_3x3', 5), ('sep_conv_5x5', 0)],
   reduce_concat=[2, 3, 6])
 """
 
 _DARTS_AMOEBANET = """
 Genotype(
-  normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1),
-          ('sep_conv_3x3', 0), ('sep_conv_5x5', 2),
-          ('sep_conv_3x3', 0), ('avg_pool_3x3', 3),
-          ('sep_conv_3x3', 1), ('skip_connect', 1),
+  normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2),
+          ('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1),
           ('skip_connect', 0), ('avg_pool_3x3', 1)],
   normal_concat=[4, 5, 6],
-  reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1),
-          ('max_pool_3x3', 0), ('sep_conv_7x7', 2),
-          ('sep_conv_7x7', 0), ('avg_pool_3x3', 1),
-          ('max_pool_3x3', 0), ('max_pool_3x3', 1),
+  reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('max_pool_3x3', 0), ('sep_conv_7x7', 2),
+          ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1),
           ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5)],
   reduce_concat=[3, 4, 6])
 """
 
 _DARTS_V1 = """
 Genotype(
-  normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0),
-          ('skip_connect', 0), ('sep_conv_3x3', 1),
-          ('skip_connect', 0), ('sep_conv_3x3', 1),
-          ('sep_conv_3x3', 0), ('skip_connect', 2)],
+  normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1),
+          ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)],
   normal_concat=[2, 3, 4, 5],
-  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1),
-          ('skip_connect', 2), ('max_pool_3x3', 0),
-          ('max_pool_3x3', 0), ('skip_connect', 2),
-          ('skip_connect', 2), ('avg_pool_3x3', 0)],
+  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0),
+          ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)],
   reduce_concat=[2, 3, 4, 5])
 """
 
 _DARTS_V2 = """
 Genotype(
-  normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
-          ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
-          ('sep_conv_3x3', 1), ('skip_connect', 0),
-          ('skip_connect', 0), ('dil_conv_3x3', 2)],
+  normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
+          ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)],
   normal_concat=[2, 3, 4, 5],
-  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1),
-          ('skip_connect', 2), ('max_pool_3x3', 1),
-          ('max_pool_3x3', 0), ('skip_connect', 2),
-          ('skip_connect', 2), ('max_pool_3x3', 1)],
+  reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1),
+          ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)],
   reduce_concat=[2, 3, 4, 5])
 """
 

@@ -1,6 +1,9 @@
 """The checks of arguments: what they let pass, in which type, and what their messages say."""
 
+import json
 import math
+import pickle
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy
@@ -9,8 +12,42 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasworkbench.checks import choice, flag, is_whole, number, optional, whole
-from nasworkbench.errors import SettingsError, TableError
+from nasworkbench import (
+    PPO,
+    Block,
+    Cell,
+    CellEditor,
+    CellNetwork,
+    CellSpace,
+    ControllerStepper,
+    Genotype,
+    RandomSearch,
+    Recipe,
+    RegularizedEvolution,
+    Search,
+    TableEvaluator,
+    TrainingEvaluator,
+    compare,
+    data,
+    draw,
+    profile,
+    tiers,
+)
+from nasworkbench.checks import (
+    choice,
+    file_bytes,
+    flag,
+    is_whole,
+    json_value,
+    number,
+    optional,
+    whole,
+)
+from nasworkbench.controllers import Outcome
+from nasworkbench.errors import LONGEST_MESSAGE, SettingsError, TableError
+from nasworkbench.nas_bench_graph import GraphArchitecture
+from nasworkbench.tables import exact_toy
+from nasworkbench.tables.building import TABLES
 
 NUMPY_INTEGERS = (numpy.int8, numpy.uint8, numpy.int32, numpy.uint32, numpy.int64, numpy.uint64)
 NUMPY_FLOATS = (numpy.float16, numpy.float32, numpy.float64, numpy.longdouble)
@@ -201,3 +238,186 @@ def test_long_values_are_cut(check, arguments, value):
 @pytest.mark.parametrize(("check", "arguments"), CHECKS)
 def test_the_error_is_of_the_callers_family(check, arguments):
     assert "it must be" in refusal(check, "it", None, *arguments, error=TableError)
+
+
+# --- every place that takes a number ------------------------------------------------------------
+
+A = "identity"
+SPACE = CellSpace(1, (A, "conv_1x1"), ("add",), tied=True)
+FOUND = Genotype(*[Cell((Block(0, A, 1, "conv_1x1"),))] * 2)
+
+
+def searched(n, x, folder):
+    space, reward = SPACE, x(0.5)
+    controller = RandomSearch(space, n(3))
+    search = Search(
+        space, controller, lambda genotype: float(reward), folder / type(reward).__name__,
+        seed=n(2), failure_reward=x(0.25), time_limit=x(8.0),
+    )  # fmt: skip
+    search.run(n(2), workers=n(1))
+    return [search.finished, search.best(n(1))[0].tokens, search.store.meta("goal")]
+
+
+def compared(n, x, folder):
+    table = exact_toy(n(1))
+    compared = compare(
+        {"random": RandomSearch}, table.space, TableEvaluator(table), budget=n(5), seeds=n(2),
+        samples=n(40), directory=folder / type(x(1)).__name__, workers=n(1), progress=False,
+    )  # fmt: skip
+    rows = compared.rows([n(1), n(5)]).to_dict("list")
+    picked = compare(
+        {"random": RandomSearch}, table.space, TableEvaluator(table), budget=n(5),
+        seeds=[n(0), n(4)], workers=n(1), progress=False,
+    )  # fmt: skip
+    return [rows["rank"], [run.to_dict() for run in picked.runs]]
+
+
+def edited(n, x, folder):
+    editor = CellEditor(FOUND, cells=n(1), filters=n(4), image_size=n(16))
+    editor.set_size("filters", n(8))
+    for message in (
+        {"do": "connect", "role": "normal", "block": n(0), "side": "left", "state": n(1)},
+        {"do": "set_output", "role": "normal", "states": [n(2), n(0)]},
+        {"do": "toggle_output", "role": "reduction", "state": n(1)},
+    ):
+        editor.perform(message)
+    return [editor.sizes, editor.genotype.to_json(), editor.message["text"]]
+
+
+def stepped(n, x, folder):
+    stepper = ControllerStepper(PPO(SPACE, n(3), hidden=n(8)), seed=n(2))
+    stepper.go(n(1))
+    stepper.force(n(0))
+    stepper.heat(x(0.5))
+    return [stepper.step, stepper.tokens, stepper.state.temperature]
+
+
+#: What a user gives numbers to, and what it makes of them, ready for JSON.
+USES = {
+    "Block and Cell": lambda n, x, _: Cell(
+        [Block(n(0), A, n(1), A)], concat=[n(2), n(0)], inputs=n(2)
+    ).to_dict(),
+    "one state as the concat": lambda n, x, _: Cell([Block(0, A, 1, A)], n(2)).to_dict(),
+    "GraphArchitecture": lambda n, x, _: GraphArchitecture(
+        [n(0), n(1), n(0), n(3)], ["gcn"] * 4
+    ).to_json(),
+    "CellSpace": lambda n, x, _: CellSpace(n(2), [A], ["add"], inputs=n(3)).settings(),
+    "decode": lambda n, x, _: SPACE.decode([n(token) for token in (0, 1, 1, 0, 0)]).to_json(),
+    "CellNetwork": lambda n, x, _: repr(
+        CellNetwork(
+            FOUND,
+            cells=(n(1), n(1), n(2)),
+            filters=n(4),
+            classes=n(3),
+            channels=n(1),
+            stem_filters=n(4),
+            image_size=n(16),
+            dropout=x(0.25),
+            auxiliary=False,
+        ).layout
+    ),
+    "profile": lambda n, x, _: vars(profile(CellNetwork(FOUND, n(1), n(4)), n(16))),
+    "RandomSearch": lambda n, x, _: [p.tokens for p in RandomSearch(SPACE, n(1)).ask(n(2))],
+    "RegularizedEvolution": lambda n, x, _: RegularizedEvolution(
+        SPACE, n(1), population=n(4), sample=n(2), identity=x(0.25)
+    ).settings(),
+    "PPO": lambda n, x, _: PPO(
+        SPACE, n(1), learning_rate=x(0.25), batch_size=n(2), clip=x(0.5), epochs=n(2), hidden=n(4)
+    ).settings(),
+    "Outcome": lambda n, x, _: Outcome(RandomSearch(SPACE, 0).ask(1)[0], x(0.5)).reward,
+    "Recipe": lambda n, x, _: Recipe(
+        epochs=n(2), learning_rate=x(0.5), momentum=x(0.25), cutout=n(4), time_limit=x(8.0)
+    ).settings(),
+    "TrainingEvaluator": lambda n, x, _: repr(
+        TrainingEvaluator(data.load("digits"), Recipe.digits(n(1)), cells=n(1), filters=n(4))
+        .build(FOUND)
+        .layout
+    ),
+    "TableSettings": lambda n, x, _: replace(
+        TABLES["cells"], cells=n(2), filters=n(4), seeds=n(1)
+    ).settings(),
+    "Tier": lambda n, x, _: replace(
+        tiers.get("toy"), trials=n(5), workers=n(1), time_limit=x(8.0)
+    ).settings(),
+    "data.load": lambda n, x, _: data.load(
+        "digits", image_size=n(9), train_size=n(20), validation_size=n(10), seed=n(1)
+    ).settings(),
+    "exact_toy": lambda n, x, _: exact_toy(n(1)).keys,
+    "png": lambda n, x, _: len(draw(FOUND).png(n(40))),
+    "Search": searched,
+    "compare": compared,
+    "CellEditor": edited,
+    "ControllerStepper": stepped,
+}
+
+
+@pytest.mark.parametrize("whole_kind", [numpy.int64, numpy.uint8, torch.tensor])
+@pytest.mark.parametrize("use", USES)
+def test_every_place_takes_the_numbers_of_numpy_and_torch(use, whole_kind, tmp_path):
+    plain = json.dumps(USES[use](int, float, tmp_path))
+    real_kind = numpy.float32 if whole_kind is numpy.int64 else numpy.float64
+    assert json.dumps(USES[use](whole_kind, real_kind, tmp_path)) == plain
+
+
+# --- texts and files from outside ---------------------------------------------------------------
+
+
+def test_a_message_is_one_printable_line():
+    error = SettingsError("a\x1b[2J\x1b]0;b\x07c\r\nd\te\u202ef\ud800\u2028g\0 ä 猫 …")
+    assert str(error) == (r"a\x1b[2J\x1b]0;b\x07c d\te\u202ef\ud800 g\x00 ä 猫 …")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    long = str(SettingsError("begin" + "x" * 10**6 + "end"))
+    assert long.startswith("begin") and long.endswith("end") and len(long) < LONGEST_MESSAGE
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("value", [10**5000, Unshowable()], ids=["long", "broken"])
+def test_a_value_that_cannot_be_shown(value):
+    kind = type(value).__name__
+    for check in (flag, lambda *given: whole(*given, most=5), lambda *given: choice(*given, ["a"])):
+        with pytest.raises(SettingsError, match=f"got a value of type {kind}$"):
+            check("it", value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [('{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}), (b"\xef\xbb\xbf[1]", [1]), ("1e308", 1e308)],
+)
+def test_json_that_can_be_read(text, value):
+    assert json_value(text, 100, SettingsError) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "the key 'b' comes twice"),
+        ("[NaN]", "NaN is not a finite number"),
+        ("[-Infinity]", "-Infinity is not a finite number"),
+        ("[1e999]", "1e999 is not a finite number"),
+        ("9" * 90, "it has 90 characters, more than 80"),
+        ("[" * 80, "not JSON"),
+        (b"\xff", "codec"),
+        (None, "NoneType"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_cannot_be_read(text, reason):
+    with pytest.raises(TableError, match="not JSON") as raised:
+        json_value(text, 80, TableError)
+    assert reason in str(raised.value)
+
+
+def test_files_up_to_a_size(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert file_bytes(path, 5, "the file", TableError) == b"12345"
+    with pytest.raises(TableError, match=r"cannot read the file .*file: it is larger than 4 bytes"):
+        file_bytes(str(path), 4, "the file", TableError)
+    with pytest.raises(TableError, match=r"cannot read the file .*not a regular file"):
+        file_bytes(tmp_path, 5, "the file", TableError)
+    with pytest.raises(TableError, match=r"cannot read the file .*No such file"):
+        file_bytes(tmp_path / "none", 5, "the file", TableError)

@@ -284,10 +284,14 @@ def test_failures_are_told_as_a_low_reward(kind, low):
         assert all(map(math.isfinite, proposal.log_probs))
 
 
-@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, None, "0.5", torch.tensor(0.5)])
+@pytest.mark.parametrize(
+    "wrong", [math.nan, math.inf, -math.inf, None, "0.5", torch.tensor(math.nan), True]
+)
 def test_a_reward_is_a_finite_number(wrong):
     (proposal,) = make(RandomSearch).ask()
-    with pytest.raises(WorkbenchError, match=r"proposal 0: a reward is a finite number.*low"):
+    with pytest.raises(
+        WorkbenchError, match=r"proposal 0: the reward .*low.* must be a finite number"
+    ):
         Outcome(proposal, wrong)
 
 

@@ -260,3 +260,21 @@ def test_a_spawned_process_shares_the_images():
     finally:
         process.join(timeout=60)
     assert process.exitcode == 0
+
+
+def test_the_folder_of_the_data_may_begin_at_home_or_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for root in ("~/mine", "mine", "./there/../mine"):
+        monkeypatch.setenv("NASWORKBENCH_DATA", root)
+        assert data.describe("fashion-mnist").places[0] == tmp_path / "mine"
+        assert data.describe("cifar10", root).places[0] == tmp_path / "mine/cifar-10-batches-py"
+    monkeypatch.setenv("NASWORKBENCH_DATA", "~nobody-has-this-name/mine")
+    with pytest.raises(DataError, match="is not here"):
+        data.load("cifar10")
+
+
+def test_a_name_shows_no_escapes():
+    pair = tensors(6, side=8)
+    named = Dataset.from_tensors("a\x1b[2Jb", pair, pair)
+    assert r"Dataset(a\x1b[2Jb: " in repr(named) and repr(named).isprintable()

@@ -541,3 +541,15 @@ def test_a_renderer_that_fails_is_named(a_dot, tmp_path, monkeypatch):
 def test_a_real_syntax_error_is_a_workbench_error():
     with pytest.raises(WorkbenchError, match="cannot draw this"):
         rendering.render("digraph {", "svg")
+
+
+def test_what_is_too_large_is_shown_as_text(tmp_path):
+    """Graphviz would take minutes for a thousand blocks."""
+    drawing = draw(Cell([Block(0, "identity", 1, "identity")] * 300))
+    with pytest.raises(WorkbenchError, match=r"1,501 arrows, and at most 1,000.*name\.dot"):
+        drawing.svg()
+    shown = drawing._repr_mimebundle_()
+    assert (
+        shown.keys() == {"text/plain"} and "(no picture: this is too large" in shown["text/plain"]
+    )
+    assert drawing.save(tmp_path / "large.dot").exists()

@@ -482,7 +482,7 @@ def test_an_edit_while_training_is_refused_and_comes_through_afterwards():
     send(editor, "add_block", role="normal")
     assert "a training of this cell is under way: press Stop or wait" in editor.message["text"]
     send(editor, "train")
-    assert "under way already" in editor.message["text"]
+    assert "is running already" in editor.message["text"]
     with pytest.raises(WorkbenchError, match="under way"):
         editor.genotype = nw.zoo.get("nasnet-a")
     assert editor.genotype is GENOTYPE

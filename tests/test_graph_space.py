@@ -249,7 +249,7 @@ def test_json_and_pickle_return(architecture):
     [
         ("{", "not JSON"),
         (None, "not JSON"),
-        ("[]", r"JSON object .* 'format' must be .*nasworkbench.graph/1, got '\[\]'"),
+        ("[]", r"JSON object .* 'format' must be .*nasworkbench.graph/1, got \[\]"),
         (
             '{"format": "nasworkbench.graph/1", "wiring": [0, 0, 0, 0]}',
             "has the fields format, operations and wiring; missing: operations; unknown: none",

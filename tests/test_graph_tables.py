@@ -38,6 +38,11 @@ def trusted(name):
         return pickle.loads(data)
 
 
+def read_known(file):
+    """A file whose checksum is taken for the published one: what it holds is still not trusted."""
+    return read_records(file, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
 @pytest.fixture(scope="module")
 def arxiv():
     return load_graph_table("graph-arxiv")
@@ -185,7 +190,7 @@ def test_a_pickle_that_calls_something_is_refused(tmp_path):
     for data, asked in attacks(marker):
         file.write_bytes(data)
         with pytest.raises(TableError, match=rf"evil\.bench is damaged.*asks for {asked}"):
-            read_records(file)
+            read_known(file)
         assert not marker.exists()
         pickle.loads(data)  # the attack is real
         assert marker.exists()
@@ -264,7 +269,7 @@ def test_content_that_is_no_table_is_refused(tmp_path, data, message):
     with pytest.raises(
         TableError, match=rf"(?s)odd\.bench is damaged or not a table.*{message}"
     ) as e:
-        read_records(file)
+        read_known(file)
     assert "pip install --force-reinstall nas-bench-graph==1.4.0" in str(e.value)
 
 
@@ -272,7 +277,7 @@ def test_numbers_are_read_as_pickle_reads_them(tmp_path):
     records = {12345: ENTRY, 0: {name: numpy.float64(k / 7) for k, name in enumerate(ENTRY)}}
     file = tmp_path / "good.bench"
     file.write_bytes(old_numpy(records))
-    assert read_records(file) == records
+    assert read_known(file) == records
 
 
 def test_codes_of_other_operations_are_not_in_the_space(package, monkeypatch):

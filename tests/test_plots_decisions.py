@@ -81,9 +81,9 @@ def test_all_decisions_of_a_real_policy():
 
 
 def test_what_is_no_distribution_is_refused():
-    with pytest.raises(SettingsError, match=r"left input.*3 choices add up to 1\.5 and not to 1"):
+    with pytest.raises(SettingsError, match=r"left input.*3 choices must add up to 1, got 1\.5"):
         decision_rows(numpy.log([0.5, 0.5, 0.5]), THREE)
-    with pytest.raises(SettingsError, match="add up to nan"):
+    with pytest.raises(SettingsError, match="must add up to 1, got nan"):
         decision_rows([math.nan] * 3, THREE)
     with pytest.raises(SettingsError, match=r"has 3 choices.*shape \(2,\)"):
         decision_rows(LOGS[:2], THREE)
@@ -98,7 +98,7 @@ def test_a_batch_or_another_string_is_refused():
         policy_rows(two[None], [THREE, THREE])
     with pytest.raises(SettingsError, match="row for each of the 1 decisions"):
         policy_rows(two, [THREE])
-    with pytest.raises(SettingsError, match="one token per decision, 2; got 1"):
+    with pytest.raises(SettingsError, match="tokens must be one per decision, 2; got 1"):
         policy_rows(two, [THREE, THREE], [0])
 
 

@@ -285,3 +285,16 @@ def test_repr_names_what_matters():
     assert repr(CellSpace()) == (
         "CellSpace(blocks=5, 13 operations, add/concat): 50 decisions, 5.23e+36 token sequences"
     )
+
+
+def test_the_largest_spaces():
+    largest = CellSpace(998, ["identity"], ["add"])
+    assert len(largest.decisions) == 998 * 10 and largest.decisions[-1].block == 997
+    assert repr(largest).endswith("9980 decisions, about 10^10259 token sequences")
+    cell = largest.decode([0] * 9980).normal
+    assert cell.state_count == 1000
+    for blocks, inputs in ((999, 2), (10**9, 2), (2, 10**9), (1, 1000)):
+        with pytest.raises(
+            SpaceError, match=r"(blocks|inputs) must be a whole number from 1 to 99"
+        ):
+            CellSpace(blocks, inputs=inputs)

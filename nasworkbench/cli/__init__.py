@@ -1,6 +1,6 @@
 """The command line, for searches that are too long for a notebook.
 
-nasworkbench search --tier toy          find, draw and judge a cell
+nasworkbench search --tier toy          find a cell, compare and draw it
 nasworkbench resume runs/NAME           go on after an interruption
 nasworkbench report runs/NAME           write the report again
 nasworkbench draw nasnet-a -o cell.svg  draw a published genotype, a file or a run's best

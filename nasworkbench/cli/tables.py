@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..checks import choice, whole
-from ..errors import SettingsError, TableError, WorkbenchError, listed
+from ..errors import SettingsError, TableError, WorkbenchError, listed, printable
 
 if TYPE_CHECKING:
     import pandas
@@ -125,12 +125,12 @@ def info(name: str, test: bool) -> None:
     click.echo(f"{shown}\n{shown.space}")
     if "architectures" in shown.info:
         click.echo(f"{len(shown):,} of its {shown.info['architectures']:,} different architectures")
-    click.echo(f"{_reliability(shown)}\n")
+    click.echo(f"{printable(_reliability(shown))}\n")
     rest = {name: value for name, value in shown.info.items() if name not in SUMMED_UP}
     fields = [*flat(rest), ("digest", shown.digest)]
-    width = max(len(title) for title, _ in fields) + 2
+    width = min(max(len(title) for title, _ in fields) + 2, 60)
     for title, value in fields:
-        click.echo(f"{title:<{width}}{value}")
+        click.echo(printable(f"{title:<{width}}{value}"))
     click.echo()
     click.echo(_rows(shown, test).to_string(index=False))
 
@@ -161,10 +161,9 @@ def _reliability(table: Table) -> str:
     if len(table) < 3:
         return "reliability: unknown, as there are too few architectures"
     try:
-        stated = Reliability(**table.info["reliability"])
-    except (KeyError, TypeError):  # the table does not say
-        stated = reliability(table.validation)
-    return f"reliability: {stated}"
+        return f"reliability: {Reliability(**table.info['reliability'])}"
+    except (KeyError, TypeError, ValueError):  # the table does not say
+        return f"reliability: {reliability(table.validation)}"
 
 
 def _rows(table: Table, test: bool) -> pandas.DataFrame:

@@ -84,7 +84,8 @@ def compare(
                 for seed in seeds:
                     stored = records[name].results.get(str(seed))
                     if stored is not None:
-                        run = Run.from_dict(stored, len(evaluator.table), f"{path}, seed {seed}")
+                        where = f"{path}, seed {seed}"
+                        run = Run.from_dict(stored, len(evaluator.table), budget, where)
                         runs[name, seed] = replace(run, controller=name, seed=seed)
         tasks = [(n, s) for s in seeds for n in controllers if (n, s) not in runs]
 
@@ -109,7 +110,9 @@ def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
     given = range(int(seeds)) if is_whole(seeds) else seeds  # type: ignore[arg-type]
     numbers = list(given) if isinstance(given, Iterable) else []
     if not len(set(numbers)) == len(numbers) > 0 or not all(is_whole(n, 0) for n in numbers):
-        raise SettingsError(f"seeds must be a number from 1, or different seeds; got {seeds!r}")
+        raise SettingsError(
+            f"seeds must be how many (from 1), or different whole numbers from 0; got {seeds!r:.80}"
+        )
     return [int(seed) for seed in numbers]
 
 
@@ -123,8 +126,8 @@ def _check_controllers(controllers: Mapping[str, Factory], workers: int) -> None
     for name, factory in controllers.items():
         if not isinstance(name, str) or not callable(factory):
             raise SettingsError(
-                f"controllers: {name!r}: {factory!r:.80} must be a text and a class or a partial "
-                "of one, called with the space and a seed"
+                "controllers: each entry must be a text and a class, or a partial of one, that is "
+                f"called with the space and a seed; got {name!r:.80}: {factory!r:.80}"
             )
         other = files.setdefault(_file_name(name), name)
         if other != name:

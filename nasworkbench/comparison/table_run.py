@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..controllers import Controller, Outcome
-from ..errors import StoreError, TableError
+from ..errors import StoreError, TableError, shown
 from ..spaces import Space
 from ..tables import TableEvaluator
 
@@ -35,8 +36,9 @@ class Run:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: Any, architectures: int, where: str) -> Run:
-        """The run that :meth:`to_dict` described, on a table of so many architectures.
+    def from_dict(cls, record: Any, architectures: int, budget: int, where: str) -> Run:
+        """The run that :meth:`to_dict` described, of at most ``budget`` evaluations, on a table of
+        so many architectures.
 
         Raises:
             StoreError: it is damaged; the message begins with ``where``.
@@ -45,17 +47,18 @@ class Run:
             run = cls(**record)
             rows, steps = numpy.array(run.rows), numpy.diff([0, *run.at, run.samples])
             valid = (
-                len(rows) == len(run.at) == len(set(run.rows)) > 0
+                budget >= len(rows) == len(run.at) == len(set(run.rows)) > 0
                 and rows.dtype.kind == steps.dtype.kind == "i"
                 and 0 <= rows.min() <= rows.max() < architectures
                 and steps[:-1].min() > 0 <= steps[-1]
-                and all(isinstance(mean, float) for mean in run.means)
+                and len(run.means) == -(-run.samples // WINDOW)
+                and all(isinstance(mean, float) and math.isfinite(mean) for mean in run.means)
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             valid = False
         if not valid:
             raise StoreError(
-                f"{where}: this is not a run of a comparison: {str(record)[:80]}. It was left as "
+                f"{where}: this is not a run of a comparison: {shown(record)}. It was left as "
                 "it is: restore the file from a copy, delete that line, or choose another folder"
             )
         return run

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 
-from ..checks import whole
+from ..checks import number, whole
 from ..errors import WorkbenchError
 from ..spaces import Space
 
@@ -50,11 +50,8 @@ class Outcome:
     reward: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.reward, int | float) or not math.isfinite(self.reward):
-            raise WorkbenchError(
-                f"proposal {self.proposal.number}: a reward is a finite number, got "
-                f"{self.reward!r}. A failed child is told as some low reward, or not at all"
-            )
+        what = f"proposal {self.proposal.number}: the reward (a low one for a failed child)"
+        object.__setattr__(self, "reward", number(what, self.reward, error=WorkbenchError))
 
 
 class Controller(ABC):

@@ -4,12 +4,4 @@ from .dataset import Dataset
 from .loading import Description, describe, load, names
 from .splits import FileSplit, Split
 
-__all__ = [
-    "Dataset",
-    "Description",
-    "FileSplit",
-    "Split",
-    "describe",
-    "load",
-    "names",
-]
+__all__ = ["Dataset", "Description", "FileSplit", "Split", "describe", "load", "names"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import DataError
+from ..errors import DataError, printable
 from .splits import AnySplit, FileSplit, Split, statistics
 
 #: Marks the name, in :meth:`Dataset.settings`, of a set that :func:`load` cannot make again.
@@ -146,9 +146,9 @@ class Dataset:
         return digest.hexdigest()[:8]
 
     def __repr__(self) -> str:
-        side = self.image_size
+        name, side = printable(self.name, 80), self.image_size
         return (
-            f"Dataset({self.name}: {self.classes} classes, {self.channels} x {side} x {side}, "
+            f"Dataset({name}: {self.classes} classes, {self.channels} x {side} x {side}, "
             f"{len(self.train)} train / {len(self.validation)} validation)"
         )
 

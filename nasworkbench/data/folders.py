@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class ImageFolder(Source):
         return (place / "train").is_dir()
 
     def read(self, place: Path, part: str) -> tuple[AnySplit, tuple[str, ...]]:
-        from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
+        from torchvision.datasets.folder import find_classes
 
         try:
             class_names, present = (find_classes(place / folder)[0] for folder in ("train", part))
@@ -43,13 +44,17 @@ class ImageFolder(Source):
                     f"{place / part} may have subfolders for the classes of train/ only, got "
                     f"{listed(present)}; train/ has {listed(class_names)}"
                 )
-            labels = {name: label for label, name in enumerate(class_names) if name in present}
-            samples = make_dataset(place / part, labels, IMG_EXTENSIONS)
-        except (FileNotFoundError, NotADirectoryError) as error:  # or a class without images
+            images = {name: _images(place / part / name) for name in present}
+            if empty := [name for name in present if not images[name]]:
+                raise FileNotFoundError(f"there is no image for the classes {listed(empty)}")
+        except (OSError, RecursionError) as error:  # or thousands of folders in each other
             raise DataError(
                 f"{place / part}: {error}. Put {part} images there, in one subfolder for each "
                 "class, and remove empty subfolders"
             ) from None
+        samples = [
+            (p, label) for label, name in enumerate(class_names) for p in images.get(name, ())
+        ]
         return _files(samples), tuple(class_names)
 
     def read_validation(self, place: Path) -> AnySplit | None:
@@ -92,6 +97,22 @@ class ImageNet(Source):
                 f"imagenet, {split}: {place} is incomplete or corrupt ({error}). {self.how_to_get}"
             ) from None
         return _files(content.samples), tuple(", ".join(words) for words in content.classes)
+
+
+def _images(folder: Path) -> list[str]:
+    """The image files in a folder and below it; what links lead to more than once is taken once."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    paths: list[str] = []
+    known = set()
+    for inner, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()  # else the order on the disk would decide which link is taken
+        if (real := os.path.realpath(inner)) in known:
+            folders.clear()
+            continue
+        known.add(real)
+        paths += [os.path.join(inner, f) for f in files if f.lower().endswith(IMG_EXTENSIONS)]
+    return sorted(paths, key=os.path.split)  # torchvision's order
 
 
 def _files(samples: Iterable[tuple[str, int]]) -> FileSplit:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..checks import optional, whole
-from ..errors import DataError, listed
+from ..errors import DataError, listed, shown
 from .dataset import OWN, Dataset
 from .folders import ImageFolder, ImageNet
 from .sources import Cifar, Digits, FashionMnist, Source
@@ -83,7 +83,7 @@ def load(
     source = _source(name)
     given = {"image_size": image_size, "train_size": train_size, "validation_size": validation_size}
     sizes = {field: optional(whole, field, size) for field, size in given.items()}
-    seed = whole("seed", seed, 0)
+    seed = whole("seed", seed, 0, 2**32 - 1)  # scikit-learn takes these
     place = _find(source, root, download)
     size = sizes["image_size"] or source.image_size
     train, class_names = source.read(place, "train")
@@ -93,21 +93,10 @@ def load(
     train = _ready(_some(train, "train_size", sizes, seed), size)
     validation = _ready(_some(validation, "validation_size", sizes, seed), size)
     mean, std = statistics(train)
-    return Dataset(
-        name=name,
-        class_names=class_names,
-        train=train,
-        validation=validation,
-        read_test=partial(_read_test, name, place, size),
-        mean=mean,
-        std=std,
-        load_settings={
-            "name": name,
-            "root": None if root is None else str(_folder(root)),
-            **sizes,
-            "seed": seed,
-        },
-    )
+    folder = None if root is None else str(_folder(root))
+    settings = {"name": name, "root": folder, **sizes, "seed": seed}
+    read_test = partial(_read_test, name, place, size)
+    return Dataset(name, class_names, train, validation, read_test, mean, std, settings)
 
 
 def _source(name: str) -> Source:
@@ -116,10 +105,10 @@ def _source(name: str) -> Source:
             f"{name!r} was made from tensors and cannot be loaded by name. Make it again with "
             "Dataset.from_tensors, and pass it, or the evaluator that holds it"
         )
-    if name not in SOURCES:
+    if not isinstance(name, str) or name not in SOURCES:
         raise DataError(
-            f"there is no data set {name!r}; the data sets are {listed(names())}. Make one of your "
-            "own tensors with Dataset.from_tensors"
+            f"there is no data set {shown(name)}; the data sets are {listed(names())}. Make one of "
+            "your own tensors with Dataset.from_tensors"
         )
     return SOURCES[name]
 
@@ -127,7 +116,7 @@ def _source(name: str) -> Source:
 def _folder(root: str | Path | None) -> Path:
     if root is None:
         root = os.environ.get("NASWORKBENCH_DATA") or "~/.cache/nasworkbench"
-    return Path(root).expanduser().resolve()
+    return Path(os.path.realpath(os.path.expanduser(root)))  # of a link to itself too
 
 
 def _find(source: Source, root: str | Path | None, download: bool) -> Path:

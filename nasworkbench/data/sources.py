@@ -25,6 +25,9 @@ from .splits import AnySplit, Split
 #: Debian's package dataset-fashion-mnist puts its files here.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
+#: Most bytes of one file, unpacked (this project's choice; CIFAR-100's largest has 155 million).
+MOST_BYTES = 256 * 2**20
+
 
 class Source(ABC):
     """One data set by name. Subclasses fill in where it may be and how it is read."""
@@ -162,7 +165,8 @@ class Cifar(Source):
         kind = self._torchvision
         files = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
         for name, md5 in files:
-            if not check_integrity(str(place / name), md5):
+            size = (place / name).stat().st_size if (place / name).is_file() else 0
+            if size > MOST_BYTES or not check_integrity(str(place / name), md5):
                 raise DataError(
                     f"{place / name} is missing, empty or corrupt; delete the folder and fetch it "
                     f"again. {self.how_to_get}"
@@ -183,9 +187,10 @@ def read_idx(path: Path) -> Tensor:
             kind of file.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
         if not content.startswith(b"\0\0\x08"):  # 8: unsigned bytes
             raise ValueError(
                 f"an IDX file of bytes begins with 00 00 08, not {content[:3].hex(' ')}"

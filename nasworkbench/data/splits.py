@@ -7,6 +7,7 @@ Both kinds have ``len()``, ``labels``, ``channels``, ``image_size``, ``select`` 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -18,6 +19,12 @@ from ..errors import DataError
 
 #: Images resized at once: bounds the memory of the intermediate floats.
 RESIZED_AT_ONCE = 1_000
+
+#: What an image file may be (other formats could start other programs), and the most pixels of
+#: one, decoded and resized. This project's choice: a photograph of 8,192 x 8,192, and under a
+#: gigabyte of memory; of a JPEG, which is decoded at a fraction of its size, many more.
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+MOST_PIXELS = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,10 +175,15 @@ def read_image(path: str, size: int) -> Tensor:
     from torchvision.transforms.v2 import functional  # slow to import, and rarely needed
 
     try:
-        with Image.open(path) as image:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError("it is not a regular file")  # a pipe would be waited for
+        with Image.open(path, formats=FORMATS) as image:
             image.draft("RGB", (size, size))  # JPEG: decode at a fraction where that is enough
+            shorter, longer = sorted(image.size)
+            if max(shorter * longer, size * size * longer // shorter) > MOST_PIXELS:
+                raise ValueError(f"it has too many pixels, {image.width} x {image.height}")
             pixels = functional.pil_to_tensor(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # all three come from corrupt files
+    except Exception as error:  # a corrupt file can raise anything
         raise DataError(
             f"{path} cannot be read as an image ({error}); replace or remove the file"
         ) from None

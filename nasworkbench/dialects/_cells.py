@@ -12,7 +12,6 @@ from typing import Any
 from ..checks import whole
 from ..errors import DialectError, GenotypeError, listed
 from ..genotype import Block, Cell
-from ._literals import MOST_STATES
 
 #: The concat that a dialect implies where its text does not hold one.
 ImpliedConcat = Callable[[tuple[Block, ...]], tuple[int, ...]]
@@ -56,7 +55,7 @@ def read_cell(
             raise DialectError(
                 f"{place}: unknown operation {operation!r:.60}; known are {listed(known)}"
             )
-        state = whole(f"{place}: the state", state, 0, MOST_STATES, DialectError)
+        state = whole(f"{place}: the state", state, 0, Cell.MOST_STATES - 1, DialectError)
         sides.append((state, ours[operation]))
     try:
         blocks = tuple(Block(*sides[k], *sides[k + 1]) for k in range(0, len(sides), 2))

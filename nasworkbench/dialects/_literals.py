@@ -14,9 +14,6 @@ from ..errors import DialectError
 #: Longest text that is read, in characters (this project's choice; a real cell takes 2,000).
 LONGEST = 100_000
 
-#: The highest number of a hidden state that is read (this project's choice).
-MOST_STATES = 999
-
 
 def check_text(text: object) -> str:
     """The text itself, if it is text of a sane size.
@@ -46,10 +43,12 @@ def parse_expression(text: str) -> ast.expr:
         body = ast.parse(source).body
     except SyntaxError as error:
         raise DialectError(
-            f"cannot read line {error.lineno}, column {error.offset}: {error.msg}"
+            f"cannot read line {error.lineno or 1}, column {error.offset or 1}: {error.msg}"
         ) from None
     except (ValueError, MemoryError, RecursionError) as error:
-        raise DialectError(f"cannot read the text ({error})") from None
+        raise DialectError(
+            f"cannot read the text ({str(error) or 'it is nested too deeply'})"
+        ) from None
     if len(body) == 1 and isinstance(body[0], ast.Assign | ast.Expr):
         return body[0].value
     raise DialectError(
@@ -62,8 +61,16 @@ def literal(node: ast.expr, where: str) -> Any:
     """The value of a node that is made of literals only.
 
     Raises:
-        DialectError: a name, a call, an attribute or anything else that would have to be run.
+        DialectError: a name, a call, an attribute or anything else that would have to be run; a
+            dict that has a key twice, or a number of thousands of digits (``0xff...``).
     """
+    for part in ast.walk(node):
+        if isinstance(part, ast.Dict):
+            keys = [key.value for key in part.keys if isinstance(key, ast.Constant)]
+            if twice := [key for key in keys if keys.count(key) > 1]:
+                raise DialectError(f"{where}: the key {twice[0]!r:.60} comes twice in one dict")
+        if isinstance(part, ast.Constant) and isinstance(part.value, int) and part.value > 2**64:
+            raise DialectError(f"{where}: a number in line {part.lineno} is too large")
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, MemoryError, RecursionError, SyntaxError):

@@ -21,7 +21,7 @@ from ..checks import whole
 from ..errors import DialectError, listed
 from ..genotype import Cell, Genotype
 from ._cells import read_cell, write_sides
-from ._literals import MOST_STATES, literal, parse_expression, sequence
+from ._literals import literal, parse_expression, sequence
 
 #: DARTS's operation for each of ours that it has.
 OPERATIONS = {
@@ -58,13 +58,14 @@ def loads(text: str) -> Genotype:
     if not (isinstance(call, ast.Call) and _name(call) == "Genotype"):
         raise DialectError(
             f"expected Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...), "
-            f"got another {type(call).__name__}"
+            f"got {type(call).__name__}"
         )
     names = [*FIELDS[: len(call.args)], *(keyword.arg for keyword in call.keywords)]
     nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
     if set(names) != set(FIELDS) or len(nodes) != len(FIELDS):
         raise DialectError(
-            f"Genotype has the fields {listed(FIELDS)}, each once; got {len(nodes)}: {names!r:.80}"
+            f"Genotype must have the fields {listed(FIELDS)}, each once; got "
+            f"{len(nodes)}: {names!r:.80}"
         )
     given = dict(zip(names, nodes, strict=True))
     normal, reduction = (
@@ -105,7 +106,9 @@ def _concat(node: ast.expr, where: str) -> list[int]:
     if node.keywords or len(node.args) not in (1, 2):
         raise DialectError(f"{where}: range takes one or two whole numbers")
     bounds = (literal(bound, where) for bound in node.args)
-    return list(range(*(whole(where, bound, 0, MOST_STATES, DialectError) for bound in bounds)))
+    return list(
+        range(*(whole(where, bound, 0, Cell.MOST_STATES - 1, DialectError) for bound in bounds))
+    )
 
 
 def _name(call: ast.Call) -> str | None:

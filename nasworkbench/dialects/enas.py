@@ -11,7 +11,7 @@ strided 1x1 convolution and BN.
 The output is the concatenation of every state that no block reads. **That includes a cell input**:
 a cell that never reads h[i-1] hands it on. The strings cannot say any other concat.
 
-Here the two strings stand on two lines, ``normal: ...`` and ``reduce: ...`` (the labels may be left
+Here the two strings are on two lines, ``normal: ...`` and ``reduce: ...`` (the labels may be left
 out, the order is then normal first).
 """
 
@@ -55,8 +55,8 @@ def loads(text: str) -> Genotype:
         label = (match[1] or expected) if match else ""
         if not match or label in cells:
             raise DialectError(
-                f"a line is 'normal:' or 'reduce:', each once, and whole numbers to 999; got "
-                f"{line!r:.60}"
+                f"a line must be 'normal:' or 'reduce:', each once, and then whole numbers up to "
+                f"999; got {line!r:.60}"
             )
         numbers = [int(word) for word in match[2].split()]
         cells[label] = read_cell(label, numbers[0::2], numbers[1::2], implied_concat, OURS)

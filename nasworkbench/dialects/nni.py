@@ -8,7 +8,7 @@ Matched against NNI 3.0 (microsoft/nni @009e1f7, ``nni/nas/hub/pytorch/nasnet.py
     "normal/op_2_1": "skip_connect", "normal/input_2_1": [1], ...   and the same with "reduce/".
 
 NNI 3 writes an input as ``[0]``, NNI 2 as ``0``; both are read, ``[0]`` is written. ``width`` and
-``depth`` may stand in the same dict; they describe the network around the cells and are left out.
+``depth`` may be in the same dict; they describe the network around the cells and are left out.
 
 **The concat is not in the dict**: it belongs to the search space. Four nodes are read as the DARTS
 space (concatenates every node), any other number as NASNet, ENAS or AmoebaNet (concatenate the

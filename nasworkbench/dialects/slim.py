@@ -10,7 +10,7 @@
 * ``used_hiddenstates``: one 0 or 1 per state; **a state marked 0 goes into the concat**, whatever
   the word "used" may suggest (NASNet-A keeps h[i-1], which six operations of its cell read).
 
-Here both cells stand in one dict, readable as Python and as JSON::
+Here both cells are in one dict, readable as Python and as JSON::
 
     {"normal": {"operations": [...], "hiddenstate_indices": [...], "used_hiddenstates": [...]},
      "reduction": {...}}
@@ -26,7 +26,7 @@ from ..checks import whole
 from ..errors import DialectError
 from ..genotype import Block, Cell, Genotype, fields_of
 from ._cells import read_cell, write_sides
-from ._literals import MOST_STATES, literal, parse_expression, sequence
+from ._literals import literal, parse_expression, sequence
 
 #: slim's operation for each of ours. ``none`` is *identity* here (DARTS's ``none`` is a zero).
 #: ``dilated_3x3`` exists with the rates 2, 4 and 6; this library's ``dil_conv_3x3`` has rate 2.
@@ -98,7 +98,9 @@ def _read_cell(record: object, where: str) -> Cell:
     lists = fields_of(record, f"the {where}", set(FIELDS))
     operations, indices, used = (sequence(lists[f], f"{where}, {f}") for f in FIELDS)
     what = f"{where}, hiddenstate_indices: the state"
-    states = [swapped(whole(what, index, 0, MOST_STATES, DialectError)) for index in indices]
+    states = [
+        swapped(whole(what, index, 0, Cell.MOST_STATES - 1, DialectError)) for index in indices
+    ]
 
     def concat(blocks: tuple[Block, ...]) -> tuple[int, ...]:
         needed = 2 + len(blocks)

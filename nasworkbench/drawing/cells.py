@@ -1,6 +1,6 @@
 """A cell as the paper draws it (NASNet paper, Figure 4): inputs below, output on top.
 
-Two operations of a block stand side by side and feed its combination; what the cell puts out flows
+Two operations of a block are side by side and feed its combination; what the cell puts out flows
 into one node at the top. Blocks that do not reach the output are dashed and grey.
 """
 
@@ -77,13 +77,13 @@ def _add_block(
                 paint = painted(theme.operation, theme, used)
                 text = label(*short_label(operation))
                 sides.node(f"{node}_{side}", text, shape="box", **paint)
-        # The number stands in the node: as the frame's title it would be crossed by arrows.
+        # The number is in the node: as the frame's title it would be crossed by arrows.
         title = [f"block {number}", block.combine] + ([] if used else ["not used"])
         # told apart without colour and without reading: round adds, angular concatenates
         shape = "ellipse" if block.combine == "add" else "hexagon"
         paint = painted(theme.combination, theme, used)
         frame.node(f"{node}_combine", label(*title), shape=shape, margin="0", **paint)
-    # Edges stand outside of the frame: an edge inside would draw its source into it.
+    # Edges are outside of the frame: an edge inside would draw its source into it.
     style = {} if used else {"color": theme.faded, "style": "dashed"}
     for side, state, _ in block.sides:
         arrow = {"color": _edge_colour(cell, state, theme)} | style

@@ -7,7 +7,6 @@ this library stays light.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,41 +44,24 @@ class Theme:
 
 THEMES = {
     "light": Theme(
-        background="#ffffff",
-        text="#1a1a1a",
-        frame="#c4c4c4",
-        edge="#555555",
-        older="#0072b2",
-        newer="#b35900",
-        faded="#757575",
-        state=Paint("#d3ebf9", "#0072b2"),
-        operation=Paint("#fdf7cc", "#8f8000"),
-        combination=Paint("#c9eee1", "#007556"),
+        background="#ffffff", text="#1a1a1a", frame="#c4c4c4", edge="#555555", older="#0072b2",
+        newer="#b35900", faded="#757575", state=Paint("#d3ebf9", "#0072b2"),
+        operation=Paint("#fdf7cc", "#8f8000"), combination=Paint("#c9eee1", "#007556"),
         output=Paint("#f3dcea", "#9c4a7c"),
     ),
     "dark": Theme(
-        background="#1e1e1e",
-        text="#f0f0f0",
-        frame="#5a5a5a",
-        edge="#b5b5b5",
-        older="#56b4e9",
-        newer="#e69f00",
-        faded="#939393",
-        state=Paint("#123f5a", "#56b4e9"),
-        operation=Paint("#4a4510", "#f0e442"),
-        combination=Paint("#0b4535", "#2ac99b"),
+        background="#1e1e1e", text="#f0f0f0", frame="#5a5a5a", edge="#b5b5b5", older="#56b4e9",
+        newer="#e69f00", faded="#939393", state=Paint("#123f5a", "#56b4e9"),
+        operation=Paint("#4a4510", "#f0e442"), combination=Paint("#0b4535", "#2ac99b"),
         output=Paint("#512a43", "#cc79a7"),
     ),
-}
-
-
-#: What a label cannot hold: controls, line separators, lone surrogates and non-characters.
-UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+}  # fmt: skip
 
 
 def plain(text: str) -> str:
     """The text on one line, without control characters, cut to a length that fits a picture."""
-    words = " ".join(UNSHOWN.sub(" ", text[: 4 * LONGEST_LABEL]).split())
+    shown = (c if c.isprintable() else " " for c in text[: 4 * LONGEST_LABEL])
+    words = " ".join("".join(shown).split())
     return words if len(words) <= LONGEST_LABEL else words[: LONGEST_LABEL - 1] + "…"
 
 

@@ -13,6 +13,9 @@ from ..checks import choice, whole
 from ..errors import WorkbenchError
 from ..files import write_atomically
 
+#: Most arrows that are drawn (this project's choice): graphviz would take minutes for more.
+MOST_ARROWS = 1_000
+
 #: Pixels an inch of the PNG: the size at which browsers show the SVG.
 DPI = 96
 
@@ -76,11 +79,7 @@ class Drawing:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
         """SVG, PNG (what an untrusted notebook shows) and text; text alone without graphviz."""
         try:
-            return {
-                "image/svg+xml": self.svg(),
-                "image/png": self.png(),
-                "text/plain": self.text,
-            }
+            return {"image/svg+xml": self.svg(), "image/png": self.png(), "text/plain": self.text}
         except WorkbenchError as error:
             return {"text/plain": f"{self.text}\n\n(no picture: {error})"}
 
@@ -98,8 +97,14 @@ def render(source: str, form: str) -> bytes:
         form: ``"svg"``, ``"png"`` or ``"json"``.
 
     Raises:
-        WorkbenchError: neither ``dot`` nor pygraphviz is there, or graphviz failed.
+        WorkbenchError: neither ``dot`` nor pygraphviz is there, the picture is too large, or
+            graphviz failed.
     """
+    if (arrows := source.count(" -> ")) > MOST_ARROWS:
+        raise WorkbenchError(
+            f"this is too large to draw: {arrows:,} arrows, and at most {MOST_ARROWS:,} are drawn. "
+            "It can be written as text: .save('name.dot')"
+        )
     if dot_available():
         import graphviz
 

@@ -34,7 +34,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from ..errors import GenotypeError, SpaceError, listed
+from ..checks import is_whole
+from ..errors import GenotypeError, SpaceError, listed, shown
 from ..genotype import FORMATS, Drawable, fields_of
 from ..spaces.base import Decision, Space, Tokens, checked_names
 
@@ -78,19 +79,20 @@ class GraphArchitecture(Drawable):
             values = getattr(self, name)
             if not isinstance(values, list | tuple) or len(values) != len(NODES):
                 raise GenotypeError(
-                    f"{name} must be a list of 4, an entry for each node, got {values!r:.80}"
+                    f"{name} must be a list of 4, an entry for each node, got {shown(values)}"
                 )
             object.__setattr__(self, name, tuple(values))
         for node, read, operation in zip(NODES, self.wiring, self.operations, strict=True):
-            if type(read) is not int or not 0 <= read < node:
+            if not is_whole(read, 0, node - 1):
                 raise GenotypeError(
-                    f"node {node}: reads {read!r:.80}; it may read 0 (the input) to {node - 1}"
+                    f"node {node}: reads {shown(read)}; it may read 0 (the input) to {node - 1}"
                 )
             if operation not in GRAPH_OPERATIONS:
                 raise GenotypeError(
-                    f"node {node}: unknown operation {operation!r:.80}; the operations are "
+                    f"node {node}: unknown operation {shown(operation)}; the operations are "
                     f"{listed(GRAPH_OPERATIONS)}"
                 )
+        object.__setattr__(self, "wiring", tuple(map(int, self.wiring)))
 
     @property
     def leaves(self) -> tuple[int, ...]:
@@ -200,7 +202,7 @@ class GraphSpace(Space[GraphArchitecture]):
 
     def encode(self, genotype: GraphArchitecture) -> Tokens:
         if not isinstance(genotype, GraphArchitecture):
-            raise SpaceError(f"this space holds graph architectures, got {genotype!r:.80}")
+            raise SpaceError(f"this space holds graph architectures, got {shown(genotype)}")
         wiring, order = _renumbered(genotype.wiring)
         operations = [genotype.operations[node - 1] for node in order]
         pairs = zip(self.decisions[1:], operations, strict=True)

@@ -103,12 +103,13 @@ def _folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def read_records(path: str | Path, checksum: str | None = None) -> Records:
+def read_records(path: str | Path, checksum: str) -> Records:
     """The numbers in a file of the package.
 
     Args:
         path: a ``.bench`` file.
-        checksum: its SHA-256, if known; another one is an error, and nothing is unpickled.
+        checksum: its SHA-256. Nothing is unpickled of a file that has another one: even numbers and
+            texts alone can be packed so that they fill the memory.
 
     Raises:
         TableError: no such file, another checksum, or content that is not such a table.

@@ -125,9 +125,9 @@ def stage_sizes(cells: int | Sequence[int]) -> tuple[int, int, int]:
     if len(sizes) != 3 or not all(is_whole(size, 1) for size in sizes):
         raise NetworkError(
             f"cells is the number of normal cells per stage: a whole number from 1, or three of "
-            f"them, got {cells!r}"
+            f"them, got {cells!r:.80}"
         )
-    return sizes[0], sizes[1], sizes[2]
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
 def map_size(image_size: int, stem: str, halvings: int) -> int:

@@ -80,17 +80,18 @@ class CellNetwork(nn.Module):
         super().__init__()
         if not isinstance(genotype, Genotype):
             raise NetworkError(
-                f"a CellNetwork is built from a Genotype, as zoo.get('nasnet-a'); got {genotype!r}"
+                f"a CellNetwork is built from a Genotype, such as zoo.get('nasnet-a'); "
+                f"got {genotype!r:.80}"
             )
         choice("stem", stem, STEMS, NetworkError)
         least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4
-        whole(f"filters (F, with the {stem} stem)", filters, least, error=NetworkError)
+        filters = whole(f"filters (F, with the {stem} stem)", filters, least, error=NetworkError)
         if stem_filters is None:
             stem_filters = 3 * filters if stem == "cifar" else 32
-        whole("classes", classes, error=NetworkError)
-        whole("channels", channels, error=NetworkError)
-        whole("stem_filters", stem_filters, error=NetworkError)
-        number("dropout", dropout, 0, 1, below=True, error=NetworkError)
+        classes = whole("classes", classes, error=NetworkError)
+        channels = whole("channels", channels, error=NetworkError)
+        stem_filters = whole("stem_filters", stem_filters, error=NetworkError)
+        dropout = number("dropout", dropout, 0, 1, below=True, error=NetworkError)
         self.genotype = genotype
         self.classes, self.channels, self.stem = classes, channels, stem
         self.layout = lay_out(
@@ -106,10 +107,10 @@ class CellNetwork(nn.Module):
         deepest = max(layer.halvings for layer in self.layout)
         self.smallest_image = smallest_image(stem, deepest - 1, side=2)  # a reduction needs 2 x 2
         momentum, eps, usual_size = DEFAULTS[stem]
-        self.image_size = usual_size if image_size is None else image_size
+        self.image_size = usual_size
         if image_size is not None:
-            whole("image_size", image_size, error=NetworkError)
-            self._check_size(image_size, image_size)
+            self.image_size = whole("image_size", image_size, error=NetworkError)
+            self._check_size(self.image_size, self.image_size)
 
         norm = partial(nn.BatchNorm2d, momentum=momentum, eps=eps)
         by_name = {layer.name: layer for layer in self.layout}

@@ -25,11 +25,11 @@ def read_notation(notation: str, genotype: Genotype, stem: str) -> dict[str, Any
     Raises:
         NetworkError: another form, or a P that no whole F gives; names the nearest one that does.
     """
-    match = re.fullmatch(r"\s*(\d+)\s*@\s*(\d+)\s*", str(notation))
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*@\s*([0-9]{1,9})\s*", str(notation))
     if match is None:
         raise NetworkError(
             f'the notation is "N @ P", N normal cells per stage and P channels in the penultimate '
-            f'layer, as in "4 @ 1056"; got {notation!r}'
+            f'layer, as in "4 @ 1056"; got {notation!r:.80}'
         )
     cells, penultimate = int(match[1]), int(match[2])
     states = len(genotype.normal.concat)

@@ -42,7 +42,7 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
     Raises:
         NetworkError: images too small for the network.
     """
-    whole("image_size", image_size, error=NetworkError)
+    image_size = whole("image_size", image_size, error=NetworkError)
     mult_adds = 0
 
     def count(layer: nn.Module, _: object, result: torch.Tensor) -> None:

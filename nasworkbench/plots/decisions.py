@@ -94,11 +94,12 @@ def policy_rows(
     values = _array(log_distribution)
     if values.ndim != 2 or len(values) != len(decisions):
         raise SettingsError(
-            f"log_distribution has a row for each of the {len(decisions)} decisions, (T, C); got "
-            f"an array of shape {values.shape}. Of a batch of sequences, (B, T, C), pass one: [0]"
+            "log_distribution must be of the shape (T, C), with a row for each of the "
+            f"{len(decisions)} decisions; got {values.shape}. Of a batch, (B, T, C), pass one "
+            "sequence: log_distribution[0]"
         )
     if tokens is not None and len(tokens) != len(decisions):
-        raise SettingsError(f"one token per decision, {len(decisions)}; got {len(tokens)}")
+        raise SettingsError(f"tokens must be one per decision, {len(decisions)}; got {len(tokens)}")
     drawn: Sequence[int | None] = [None] * len(decisions) if tokens is None else tokens
     table = [
         (number, *row)
@@ -112,16 +113,16 @@ def _rows(values: numpy.ndarray, decision: Decision, token: int | None) -> list[
     choices = decision.choices
     if values.ndim != 1 or len(values) < choices:
         raise SettingsError(
-            f"{decision.name}: has {choices} choices and takes as many log-probabilities in a row; "
-            f"got an array of shape {values.shape}"
+            f"{decision.name}: this decision has {choices} choices and needs a log-probability "
+            f"for each, in one row; got an array of shape {values.shape}"
         )
     log_probs = values[:choices]
     probabilities = numpy.exp(log_probs)
     total = probabilities.sum()
     if not abs(total - 1) <= TOLERANCE:  # so that nan is refused too
         raise SettingsError(
-            f"{decision.name}: the probabilities of its {choices} choices add up to {total:.4g} "
-            "and not to 1. Pass the log-probabilities that policy.log_distribution(tokens) gives"
+            f"{decision.name}: the probabilities of its {choices} choices must add up to 1, "
+            f"got {total:.4g}. Pass the log-probabilities of policy.log_distribution(tokens)"
         )
     if token is not None:
         whole(f"{decision.name}: its token", token, 0, choices - 1)

@@ -29,7 +29,7 @@ STYLES = {"controller": (CONTROLLER, "o"), "random": (BASELINE, "s")}
 
 
 def retrained_rows(retrainings: Iterable[dict[str, Any]]) -> pandas.DataFrame:
-    """A row a retrained network, from ``store.retrainings()``.
+    """One row per retrained network, from ``store.retrainings()``.
 
     Returns:
         The columns ``origin`` (which search found the cell), ``cell`` (1 is that search's best by

@@ -21,7 +21,7 @@ WINDOW = 20
 
 
 def reward_rows(trials: pandas.DataFrame, window: int = WINDOW) -> pandas.DataFrame:
-    """A row a finished trial, in the order in which they ended.
+    """One row per finished trial, in the order in which they ended.
 
     Args:
         trials: what ``Search.trials()`` returns.
@@ -59,7 +59,7 @@ def draw_rewards(
     baseline_label: str = "random search",
     measure: str = "reward",
 ) -> Axes:
-    """Draw :func:`reward_rows`: a dot a trial, a step line (best so far), a line (running mean).
+    """Draw :func:`reward_rows`: a dot per trial, a step line (best so far), a line (running mean).
 
     Failed trials are crosses at the bottom. The baseline's search, if given, is drawn in a second
     colour, with dashed lines and open dots, so that the two differ in black and white too.

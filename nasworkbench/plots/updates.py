@@ -27,7 +27,7 @@ COLUMNS = ("update", "told", "reward", "baseline", "entropy", "clip_fraction", "
 
 
 def update_rows(updates: Iterable[dict[str, Any]]) -> pandas.DataFrame:
-    """A row an update, from ``store.updates()``.
+    """One row per update, from ``store.updates()``.
 
     Returns:
         The columns ``update`` (from 1), ``told`` (trials told by then), ``reward`` (the batch's

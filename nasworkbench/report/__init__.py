@@ -1,7 +1,7 @@
 """The report of a run folder: one HTML file that needs nothing else, now or in ten years.
 
 Everything in it is read from the run folder's stores: the search itself, its baseline (the random
-search in ``random/``, if there is one), and what the final judgement added. Pictures are part of
+search in ``random/``, if there is one), and what the final retraining added. Pictures are part of
 the file, there is no request to anywhere, and every text that comes out of a store is escaped.
 """
 
@@ -40,7 +40,7 @@ def write(
     The file appears complete or not at all: an older report stays until the new one is ready.
 
     Args:
-        directory: a run folder, at any moment of its search.
+        directory: a run folder, at any time of its search.
         path: where to; by default ``report.html`` in the run folder.
         table: what the search's :class:`nasworkbench.TableEvaluator` read, if the library cannot
             load it by its name. The report shows its test accuracies.

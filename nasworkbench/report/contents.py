@@ -1,4 +1,4 @@
-"""What a report says of one run folder, read once: all numbers of a page are of one moment."""
+"""What a report says of one run folder, read once: all numbers of a page are from the same time."""
 
 from __future__ import annotations
 

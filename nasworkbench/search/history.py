@@ -99,7 +99,7 @@ class History:
         return self.store.meta(name, default)
 
     def trials(self) -> pandas.DataFrame:
-        """A row a finished trial, in the order of completion; the columns are :data:`FRAME`:
+        """One row per finished trial, in the order of completion; the columns are :data:`FRAME`:
         those of :class:`Trial`, and ``log_prob``, log P of all its tokens (NaN without a policy).
         """
         return trials_frame(self.store)
@@ -140,7 +140,7 @@ class History:
         return self.store.updates(after)
 
     def retrained(self) -> list[dict[str, Any]]:
-        """A dict per network of the final judgement: ``origin``, ``key``, ``seed``, ``genotype``,
+        """A dict per network of the final retraining: ``origin``, ``key``, ``seed``, ``genotype``,
         ``reward``, ``status``, ``cause``, ``validation``, ``test`` and ``seconds``."""
         return self.store.retrainings()
 

@@ -83,7 +83,7 @@ class Loop:
         elif self.done:
             raise StoreError(
                 f"{self.store.path} is a recording: it holds what was measured, but not the "
-                "controller's state to go on from. Look at it by History(directory) or "
+                "controller's state to go on from. Look at it with History(directory) or "
                 "SearchReplay(directory), or start a search of your own"
             )
         since = self.store.proposed_from(self.controller.asked)

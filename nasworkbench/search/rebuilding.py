@@ -53,8 +53,8 @@ def describe(thing: Any) -> dict[str, Any]:
         json.dumps(settings)
     except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"the settings of {name} are stored as JSON, which cannot hold them ({error}). Let its "
-            "settings() return a dict of numbers, texts, lists and dicts"
+            f"the settings of {name} are stored as JSON, which cannot hold them ({error}). Its "
+            "settings() must return a dict of numbers, texts, lists and dicts"
         ) from None
     return {"class": name, "settings": settings}
 

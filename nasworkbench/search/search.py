@@ -85,7 +85,7 @@ class Search(Background):
         _check_made_for(controller, space)
         if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
             evaluator.require_space(space)  # else every trial would be an error
-        whole("seed", seed, least=0)
+        seed = whole("seed", seed, least=0)
         if failure_reward is not None:
             failure_reward = number("failure_reward", failure_reward, -math.inf)
         if time_limit is not None:
@@ -130,7 +130,7 @@ class Search(Background):
 
         What the library made, it makes again. Your own objects are passed in, and must have the
         settings of the stored ones (a fresh controller will do: its state is loaded). ``device``
-        is for a machine that has not the one the search was started on.
+        is for a machine without the device that the search was started on.
 
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
@@ -181,17 +181,18 @@ class Search(Background):
             StoreError: another process is running this search.
             SettingsError: an unknown executor, fewer than one worker or trial.
         """
-        self._prepare(trials, executor, workers)
+        trials = self._prepare(trials, executor, workers)
         self._run(trials, executor, workers, progress)
 
-    def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> None:
-        """Refuse what cannot be run, before anything has been changed."""
+    def _prepare(self, trials: int | None, executor: str | Executor, workers: int) -> int | None:
+        """Refuse what cannot be run, before anything has been changed; returns ``trials``."""
         if trials is not None:
-            whole("trials", trials)
+            trials = whole("trials", trials)
         if not isinstance(executor, Executor) and executor not in EXECUTORS:
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
         self._reset()
+        return trials
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
@@ -242,7 +243,7 @@ class Search(Background):
         Raises:
             SettingsError: the search is running already, or as for :meth:`run`.
         """
-        self._prepare(trials, executor, workers)
+        trials = self._prepare(trials, executor, workers)
         self._start(lambda: self._run(trials, executor, workers, progress=False))
 
     @property
@@ -258,7 +259,7 @@ class Search(Background):
         return self.store.best(whole("k", k))
 
     def trials(self) -> pandas.DataFrame:
-        """A row a finished trial, in the order of completion; see :meth:`History.trials`."""
+        """One row per finished trial, in the order of completion; see :meth:`History.trials`."""
         return trials_frame(self.store)
 
     def __repr__(self) -> str:

@@ -3,9 +3,4 @@
 from .base import Decision, Space, UniqueArchitectures
 from .cell_space import CellSpace
 
-__all__ = [
-    "CellSpace",
-    "Decision",
-    "Space",
-    "UniqueArchitectures",
-]
+__all__ = ["CellSpace", "Decision", "Space", "UniqueArchitectures"]

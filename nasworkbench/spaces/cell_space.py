@@ -30,7 +30,8 @@ class CellSpace(Space[Genotype]):
             it squares down a space until it can be enumerated.
 
     Raises:
-        SpaceError: no blocks, no operations, unknown or repeated names.
+        SpaceError: no blocks, no operations, unknown or repeated names, more than 1,000 hidden
+            states in a cell.
     """
 
     def __init__(
@@ -41,8 +42,8 @@ class CellSpace(Space[Genotype]):
         inputs: int = 2,
         tied: bool = False,
     ) -> None:
-        self.blocks = whole("blocks", blocks, error=SpaceError)
-        self.inputs = whole("inputs", inputs, error=SpaceError)
+        self.inputs = whole("inputs", inputs, 1, Cell.MOST_STATES - 1, SpaceError)
+        self.blocks = whole("blocks", blocks, 1, Cell.MOST_STATES - self.inputs, SpaceError)
         self.tied = flag("tied", tied, SpaceError)
         self.operations = checked_names("operations", operations, OPERATIONS)
         self.combinations = checked_names("combinations", combinations, COMBINATIONS)
@@ -51,9 +52,10 @@ class CellSpace(Space[Genotype]):
     def decisions(self) -> tuple[Decision, ...]:
         """All decisions in the order in which a controller makes them."""
         decisions = []
+        names = tuple(map(str, range(self.inputs + self.blocks)))
         for role in ("both",) if self.tied else ROLES:
             for block in range(self.blocks):
-                states = tuple(str(state) for state in range(self.inputs + block))
+                states = names[: self.inputs + block]
                 for name, kind, options in (
                     ("left input", "hidden_state", states),
                     ("right input", "hidden_state", states),
@@ -129,5 +131,10 @@ class CellSpace(Space[Genotype]):
         return (
             f"CellSpace(blocks={self.blocks}, {len(self.operations)} operations, "
             f"{'/'.join(self.combinations)}{', tied' if self.tied else ''}): "
-            f"{len(self.decisions)} decisions, {self.size:.3g} token sequences"
+            f"{len(self.decisions)} decisions, {_rounded(self.size)} token sequences"
         )
+
+
+def _rounded(size: int) -> str:
+    """A whole number with three digits, also one that is too large for a float."""
+    return f"{size:.3g}" if size < 1e300 else f"about 10^{size.bit_length() * 0.30103:.0f}"

@@ -57,7 +57,7 @@ class TableSettings:
 
     def __post_init__(self) -> None:
         for name in ("cells", "filters", "seeds"):
-            whole(name, getattr(self, name))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
 
     def evaluator(self) -> TrainingEvaluator:
         """What trains a row, by :meth:`nasworkbench.TrainingEvaluator.measure`.
@@ -88,15 +88,10 @@ ENAS_OPERATIONS = ("identity", "avg_pool_3x3", "max_pool_3x3", "sep_conv_3x3", "
 # for its price (intraclass correlation 0.88, Kendall's tau between seeds 0.73, over 40 cells).
 TABLES = {
     "cells": TableSettings(
-        name="cells",
-        space=CellSpace(2, ENAS_OPERATIONS, ("add",), tied=True),
-        data={"name": "digits"},
-        recipe=Recipe.digits(),
-        cells=1,
-        filters=8,
-        seeds=3,
+        "cells", CellSpace(2, ENAS_OPERATIONS, ("add",), tied=True), {"name": "digits"},
+        Recipe.digits(), cells=1, filters=8, seeds=3,
     ),
-}
+}  # fmt: skip
 
 
 def build(

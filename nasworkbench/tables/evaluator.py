@@ -71,7 +71,7 @@ class TableEvaluator:
         if table.space != space:
             raise TableError(
                 f"the table {table.name!r} is of another space: {table.space!r}, not {space!r}. "
-                "Search table.space, or let what is not in the table fail: "
+                "Search table.space, or count what is not in the table as failed: "
                 "TableEvaluator(table, missing='fail')"
             )
 

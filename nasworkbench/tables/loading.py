@@ -10,9 +10,7 @@ from .files import read
 from .table import Table
 
 #: The tables that come with the library, and the SHA-256 of the file of each.
-OWN: dict[str, str] = {
-    "cells": "d1b1f715523d4ddc8f39b82743d92784aa74d4b695c75ada010463cfa4660949",
-}
+OWN: dict[str, str] = {"cells": "d1b1f715523d4ddc8f39b82743d92784aa74d4b695c75ada010463cfa4660949"}
 
 
 def names() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..checks import optional, whole
 from ..errors import TableError
 from ..spaces import Space
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[Any]
 
-#: So many rows, evenly spread, are decoded to see whether tokens and keys belong together.
+#: So many rows, evenly spread, are decoded to see whether tokens and keys belong together; fewer of
+#: a space of more than ten decisions, whose keys take longer.
 SAMPLED = 50
+
+#: Longest name, in characters (this project's choice).
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +65,14 @@ class Table:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in (self.name, *self.columns, *self.keys):
+            if not isinstance(name, str) or not name.isprintable() or len(name) > LONGEST_NAME:
+                raise self._error(
+                    f"its name, columns and keys must be printable texts of up to {LONGEST_NAME} "
+                    f"characters, got {name!r:.80}"
+                )
+        architectures = self.info.get("architectures")
+        optional(whole, "its architectures", architectures, len(self.keys), error=TableError)
         self._check_tokens()
         self._check_accuracies("validation", self.validation)
         for name, column in self.columns.items():
@@ -81,7 +94,8 @@ class Table:
         ((key, count),) = Counter(self.keys).most_common(1)
         if count > 1:
             raise self._error(f"the key {key} occurs {count} times; keys must differ")
-        for row in range(0, len(self), 1 + (len(self) - 1) // SAMPLED):
+        sampled = -(-10 * SAMPLED // max(10, len(choices)))
+        for row in range(0, len(self), 1 + (len(self) - 1) // sampled):
             decoded = self.genotype(row).key
             if decoded != self.keys[row]:
                 raise self._error(
@@ -138,8 +152,8 @@ class Table:
         if key not in self._rows:
             raise TableError(
                 f"the architecture with key {key!r} is not among the {len(self):,} of the table "
-                f"{self.name!r}, which are of {self.space!r}. Search that space, or let what is "
-                "not in the table fail: TableEvaluator(table, missing='fail')"
+                f"{self.name!r}, which are of {self.space!r}. Search that space, or count what is "
+                "not in the table as failed: TableEvaluator(table, missing='fail')"
             )
         return self._rows[key]
 
@@ -191,7 +205,7 @@ class Table:
         return numpy.argsort(-self.mean_validation, kind="stable")[:count].tolist()
 
     def frame(self, test: bool = False) -> pandas.DataFrame:
-        """A row an architecture: key, validation accuracy (mean over the seeds), rank, columns.
+        """One row per architecture: key, validation accuracy (mean over the seeds), rank, columns.
 
         Args:
             test: add the mean test accuracy.

@@ -24,16 +24,7 @@ from matplotlib.figure import Figure
 from ...checks import whole
 from ...executors import Executor
 from ...search import Search
-from ..common import (
-    Panel,
-    answer_messages,
-    attempt,
-    escaped,
-    front_end,
-    row,
-    say,
-    text,
-)
+from ..common import Panel, answer_messages, attempt, escaped, front_end, row, say, text
 from .state import AT_WORK, PHASES, DashboardState, Pace, in_words
 from .tabs import TABS, summary
 
@@ -110,7 +101,7 @@ class SearchDashboard(Panel):
         baseline: Search | str | Path | None = None,
     ) -> None:
         if trials is not None:
-            whole("trials", trials)
+            trials = whole("trials", trials)
         self.state = DashboardState(search, baseline)
         self.search, self.executor, self.workers = search, executor, workers
         self.lock = threading.Lock()  #: held while the search is read and drawn

@@ -65,13 +65,8 @@ def diagram(cell: Cell) -> dict[str, Any]:
         for edge in layout["edges"]
         if edge.get("style") != "invis"  # it keeps the inputs in order
     ]
-    return {
-        "width": width,
-        "height": height,
-        "nodes": list(nodes.values()),
-        "edges": edges,
-        "frames": frames,
-    }
+    shapes = {"nodes": list(nodes.values()), "edges": edges, "frames": frames}
+    return {"width": width, "height": height} | shapes
 
 
 def _meanings(cell: Cell) -> dict[str, dict[str, Any]]:

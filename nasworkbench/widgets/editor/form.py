@@ -30,8 +30,7 @@ class EditorForm(Panel):
         self.editor = editor
         self._filling = False
         self.role = ipywidgets.ToggleButtons(
-            options=[(f"{role} cell", role) for role in ROLES],
-            description="which cell",
+            options=[(f"{role} cell", role) for role in ROLES], description="which cell"
         )
         self.rows = ipywidgets.VBox()
         self.blocks: list[dict[str, Any]] = []  # by block: the widgets of its row

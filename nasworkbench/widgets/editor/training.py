@@ -110,7 +110,7 @@ class Training:
             )
         with self._lock:
             if self.running:
-                raise WorkbenchError("a training is under way already: press Stop, or wait")
+                raise WorkbenchError("a training is running already: press Stop, or wait")
             self.running, self._done, self._total, self._last = True, 0, 0, ""
             self._stop = threading.Event()  # a new one: the last training may still hold its own
             self._thread = threading.Thread(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from functools import lru_cache
 from pathlib import Path
@@ -230,7 +231,7 @@ def run_folder(source: str | Path) -> Path:
     Raises:
         StoreError: neither.
     """
-    if isinstance(source, str | Path) and Path(source).exists():
+    if isinstance(source, str | Path) and os.path.exists(source):
         return Path(source)
     if source in recordings.names():
         return recordings.folder(str(source))

@@ -17,7 +17,7 @@ import torch
 from ...checks import is_whole, number, whole
 from ...controllers.policy import one_thread
 from ...controllers.policy_gradient import PolicyGradient
-from ...errors import SpaceError, WorkbenchError, listed
+from ...errors import SpaceError, WorkbenchError, listed, shown
 from ...genotype import Cell
 from ...spaces import CellSpace
 from ...spaces.base import Decision, Space, Tokens
@@ -110,7 +110,7 @@ class StepperState:
             SpaceError: this is the last one.
         """
         if self.at_end:
-            raise SpaceError("this is the last decision: all is decided. Go back, or draw it anew")
+            raise SpaceError("this is the last decision: all is decided. Go back, or draw it again")
         self.step += 1
 
     def back(self) -> None:
@@ -138,13 +138,15 @@ class StepperState:
             SpaceError: not a choice of this decision; nothing is changed.
         """
         labels = self.decision.labels
-        token: Any = labels.index(choice) if choice in labels else choice
+        token: Any = (
+            labels.index(choice) if isinstance(choice, str) and choice in labels else choice
+        )
         if not is_whole(token, 0, len(labels) - 1):
             raise SpaceError(
-                f"{self.decision.name}: {choice!r} is not one of its choices, which are "
+                f"{self.decision.name}: {shown(choice)} is not one of its choices, which are "
                 f"{listed(labels)}, or their tokens 0 to {len(labels) - 1}"
             )
-        self.sequence = (*self.sequence[: self.step], token, *self.sequence[self.step + 1 :])
+        self.sequence = (*self.sequence[: self.step], int(token), *self.sequence[self.step + 1 :])
         self._draw_from(self.step + 1)
         return "decided by hand; all decisions after it are drawn anew, given it"
 

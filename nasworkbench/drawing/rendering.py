@@ -64,7 +64,7 @@ class Drawing:
             ".png": self.png,
             ".dot": lambda: self.source.encode(),
         }
-        suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ways, WorkbenchError)
+        suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ways)
         return write_atomically(path, ways[suffix](), "the drawing")
 
     def __str__(self) -> str:

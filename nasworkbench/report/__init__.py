@@ -19,6 +19,7 @@ import pandas
 
 from .. import plots
 from ..files import write_atomically
+from ..search.sqlite_file import damaged
 from ..search.store import FILE
 from ..tables import Table
 from .best import best, table_section
@@ -30,6 +31,8 @@ TEMPLATE = "report.html"
 MANY = "many_searches.json"
 #: With more trials than this, their table is folded up until somebody opens it.
 MOST_UNFOLDED = 500
+#: Raised where a stored value is of another kind than a search stores.
+WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, jinja2.TemplateError)
 
 
 def write(
@@ -52,12 +55,21 @@ def write(
     """
     directory = Path(directory)
     path = directory / TEMPLATE if path is None else Path(path)
-    return write_atomically(path, render(directory, table).encode(), "the report")
+    page = render(directory, table).encode(errors="replace")  # a name that is not UTF-8
+    return write_atomically(path, page, "the report")
 
 
 def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
-    directory = Path(directory)
+    try:
+        page = _page(Path(directory), table)
+        return _environment().get_template(TEMPLATE).render(page)
+    except WRONG as error:
+        raise damaged(Path(directory) / FILE, error) from error
+
+
+def _page(directory: Path, table: Table | None) -> dict[str, Any]:
+    """All that the template shows."""
     with ExitStack() as stack:
         search = stack.enter_context(read(directory))
         baseline = None
@@ -68,7 +80,7 @@ def render(directory: str | Path, table: Table | None = None) -> str:
         if baseline is not None:
             searches.append(("baseline", "random search", baseline))
         retrained = plots.retrained_rows(search.retrained)
-        page = {
+        return {
             "name": search.job.get("name") or directory.resolve().name,
             "tier": search.job.get("tier"),
             "verdict": search.history.meta("verdict"),
@@ -85,7 +97,6 @@ def render(directory: str | Path, table: Table | None = None) -> str:
             "settings": list(_settings(search, baseline)),
             "written_at": datetime.now(UTC).timestamp(),
         }
-    return _environment().get_template(TEMPLATE).render(page)
 
 
 def many_searches() -> list[str]:

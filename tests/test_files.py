@@ -69,7 +69,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from table_helpers import small_table
-from nasworkbench import CellSpace, RandomSearch, Search, draw, plots, recordings, report, tables, zoo
+from nasworkbench import CellSpace, RandomSearch, Search, draw
+from nasworkbench import plots, recordings, report, tables, zoo
 from nasworkbench.cli import main
 from nasworkbench.errors import WorkbenchError
 
@@ -132,10 +133,10 @@ def made(path: Path) -> None:
 def test_a_file_is_made_once(tmp_path):
     create(tmp_path / "a", made, "taken")
     assert (tmp_path / "a").read_text() == "made"
-    with pytest.raises(StoreError, match="^taken$"):
+    with pytest.raises(StoreError, match=r"^taken$"):
         create(tmp_path / "a", no, "taken")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(StoreError, match="^taken$"):
+    with pytest.raises(StoreError, match=r"^taken$"):
         create(tmp_path / "link", made, "taken")
     with pytest.raises(OSError, match="no"):
         create(tmp_path / "b", no, "taken")
@@ -152,7 +153,7 @@ def test_another_process_was_quicker(tmp_path, monkeypatch, links):
 
     if not links:
         monkeypatch.setattr(os, "link", no)
-    with pytest.raises(StoreError, match="^taken$"):
+    with pytest.raises(StoreError, match=r"^taken$"):
         create(tmp_path / "a", write, "taken")
     assert (tmp_path / "a").read_text() == "first"
     assert not list(tmp_path.glob("*.new"))

@@ -27,7 +27,7 @@ def test_choice_by_argument_then_environment_then_laptop(monkeypatch):
     monkeypatch.setenv(tiers.VARIABLE, "huge")
     with pytest.raises(SettingsError, match=r"tier .*NASWORKBENCH_TIER.*toy, laptop.* got 'huge'"):
         tiers.get()
-    with pytest.raises(SettingsError, match="^the tier must be one of toy.* got ''$"):
+    with pytest.raises(SettingsError, match=r"^the tier must be one of toy.* got ''$"):
         tiers.get("")
 
 

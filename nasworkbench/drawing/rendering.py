@@ -105,7 +105,7 @@ def render(source: str, form: str) -> bytes:
 
         try:
             return graphviz.pipe("dot", form, source.encode(), quiet=True)
-        except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
+        except (graphviz.CalledProcessError, graphviz.ExecutableNotFound, OSError) as error:
             raise WorkbenchError(f"graphviz's dot cannot draw this: {error}") from None
     try:
         import pygraphviz

@@ -500,7 +500,7 @@ def test_dot_comes_first(a_dot, monkeypatch):
 
 def test_a_dot_that_cannot_be_run(a_dot, tmp_path):
     (tmp_path / "dot").write_bytes(b"\x7fELF of another machine")
-    with pytest.raises(WorkbenchError, match="dot cannot draw this: .*Exec format error"):
+    with pytest.raises(WorkbenchError, match=r"dot cannot draw this: .*Exec format error"):
         draw(ONE_BLOCK).svg()
 
 

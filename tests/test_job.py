@@ -380,9 +380,10 @@ def test_data_lists_and_loads(capsys):
         (["draw", "nasnet-a", "-o", "/nowhere/x.svg"], 1, "cannot write the drawing to /nowhere"),
         (["draw", "nasnet-a", "--part", "network", "--cells", "0"], 2, "cells"),
         (["draw", "nasnet-a", "--part", "network", "--filters", "0"], 2, "filters"),
-        (["profile", "nasnet-a", "--image-size", "0"], 2, "image_size must be a whole number"),
-        (["profile", "nasnet-a", "--classes", "0"], 2, "classes must be a whole number"),
+        (["profile", "nasnet-a", "--image-size", "0"], 2, "'--image-size': 0 is not in the range"),
+        (["profile", "nasnet-a", "--classes", "0"], 2, "'--classes': 0 is not in the range"),
         (["profile", "nasnet-a", "--cells", "0"], 2, "cells"),
+        (["profile", "nasnet-a", "--filters", "9" * 20], 2, "'--filters': 9"),
         (["profile", "nasnet-a", "--stem", "mnist"], 2, "mnist"),
         (["draw", "nasnet-a", "--part", "all"], 2, "--part"),
         (["profile", "nasnet-a", "-n", "6 @ 769"], 2, "768"),
@@ -393,7 +394,7 @@ def test_data_lists_and_loads(capsys):
 )
 def test_bad_input_is_one_line_and_an_exit_code(capsys, tmp_path, arguments, code, words):
     if arguments[0] == "search":
-        arguments = [*arguments, "--runs", str(tmp_path)]
+        arguments = ["search", "--runs", str(tmp_path), *arguments[1:]]
     found, _, error = command(capsys, *arguments)
     assert found == code and words.replace("{runs}", str(tmp_path)) in error
     assert error.startswith("nasworkbench: ") and error.count("\n") == 1

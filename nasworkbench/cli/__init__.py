@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..job import Job
 
 FOLDER = click.Path(path_type=Path)
+SIZE = click.IntRange(1, 100_000)  # far beyond, torch cannot count the elements
 PARTS = ("genotype", "normal", "reduction", "network")
 WRONG_CALL = (click.ClickException, SettingsError, NetworkError)
 
@@ -167,8 +168,8 @@ def export(folder: Path, file: Path) -> None:
 @click.option("-o", "--output", type=FOLDER, default=Path("genotype.svg"), help="File to write.")
 @click.option("--part", default="genotype", type=click.Choice(PARTS), help="What is drawn.")
 @click.option("--theme", default="light", type=click.Choice(["light", "dark"]), help="Colours.")
-@click.option("--cells", default=2, help="N, normal cells per stage, for --part network.")
-@click.option("--filters", default=32, help="F, filters of the first stage, for --part network.")
+@click.option("--cells", type=SIZE, default=2, help="N, normal cells per stage of a network.")
+@click.option("--filters", type=SIZE, default=32, help="F, filters of its first stage.")
 def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: int) -> None:
     """Draw a genotype, one of its cells, or the network that is stacked from it.
 
@@ -191,11 +192,11 @@ def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: in
 @app.command()
 @click.argument("what")
 @click.option("--notation", "-n", help='The paper\'s N @ P, e.g. "6 @ 768".')
-@click.option("--cells", default=6, help="N, normal cells per stage.")
-@click.option("--filters", default=32, help="F, filters of the first stage.")
+@click.option("--cells", type=SIZE, default=6, help="N, normal cells per stage.")
+@click.option("--filters", type=SIZE, default=32, help="F, filters of the first stage.")
 @click.option("--stem", default="cifar", help="cifar or imagenet.")
-@click.option("--classes", type=int, help="By default 10 for cifar, 1000 for imagenet.")
-@click.option("--image-size", type=int, help="By default 32 for cifar, 224 for imagenet.")
+@click.option("--classes", type=SIZE, help="By default 10 for cifar, 1000 for imagenet.")
+@click.option("--image-size", type=SIZE, help="By default 32 for cifar, 224 for imagenet.")
 def profile(
     what: str,
     notation: str | None,

@@ -270,7 +270,7 @@ def test_an_exported_search_is_the_search(capsys, run, tmp_path):
     assert code == 1 and f"{path} is there already" in error
     assert path.read_bytes() == before
     code, _, error = command(capsys, "export", run, tmp_path / "nowhere" / "x")
-    assert code == 1 and f"there is no folder {tmp_path / 'nowhere'}" in error
+    assert code == 1 and f"there is no folder {tmp_path / 'nowhere'} that can be" in error
     code, _, error = command(capsys, "export", run, tmp_path)
     assert code == 1 and "is there already" in error
 

@@ -17,6 +17,7 @@ that is not allowed); 130 for Ctrl-C.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -87,7 +88,7 @@ def search(
     from ..data import load, names
     from ..job import Job
 
-    given = {"trials": trials, "workers": workers}
+    given: dict[str, Any] = {"trials": trials, "workers": workers}
     preset = replace(tiers.get(tier), **{k: v for k, v in given.items() if v is not None})
     if name is not None and (name in ("", "..") or Path(name).name != name):
         raise SettingsError(f"--name must be the name of a folder in {runs}, got {name!r:.80}")
@@ -156,8 +157,8 @@ def export(folder: Path, file: Path) -> None:
     from ..files import create
     from ..search import History
 
-    if not file.parent.is_dir():
-        raise StoreError(f"there is no folder {file.parent}; make it first")
+    if not os.access(file.parent, os.W_OK):
+        raise StoreError(f"there is no folder {file.parent} that can be written: choose another")
     with History(folder) as history:
         create(file, history.store.copy_to, f"{file} is there already: choose another name")
     click.echo(file)

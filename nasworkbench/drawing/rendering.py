@@ -38,7 +38,7 @@ class Drawing:
         """The picture as SVG text, with a title and a description for screen readers.
 
         Raises:
-            WorkbenchError: graphviz is not installed.
+            WorkbenchError: graphviz is not installed, or does not work.
         """
         return accessible(render(self.source, "svg").decode(), self.title, self.text)
 
@@ -128,7 +128,10 @@ def accessible(svg: str, title: str, text: str) -> str:
     """
     for prefix, uri in (("", _SVG), ("xlink", _XLINK)):
         ElementTree.register_namespace(prefix, uri)
-    root = ElementTree.fromstring(svg)
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise WorkbenchError(f"graphviz has returned something else than an SVG: {error}") from None
     root.set("role", "img")
     root.set("aria-label", title)
     for place, (tag, content) in enumerate((("title", title), ("desc", text))):

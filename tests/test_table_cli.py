@@ -298,7 +298,7 @@ def test_info_of_the_smallest_table(capsys, tmp_path):
         (["build", "tiny", "--cells", "0"], 2, "cells must be a whole number from 1 to 10, got 0"),
         (["build", "tiny", "--cells", "11"], 2, "from 1 to 10, got 11"),
         (["build", "tiny", "--seeds", "0"], 2, "seeds must be a whole number from 1, got 0"),
-        (["build", "tiny", "--workers", "0"], 2, "--workers must be a whole number from 1, got 0"),
+        (["build", "tiny", "--workers", "0"], 2, "'--workers': 0 is not in the range"),
         (["build", "tiny", "-o", "x.csv"], 2, "--output must be a file NAME.npz, got 'x.csv'"),
         (["build", "tiny", "-o", "nowhere/x.npz"], 1, "there is no folder nowhere"),
         (["build", "tiny", "--cells", "many"], 2, "many"),

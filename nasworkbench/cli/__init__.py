@@ -253,34 +253,23 @@ def find(what: str) -> Architecture:
     """A genotype by the name of a published one, a file, or a run folder.
 
     Raises:
-        WorkbenchError: none of these.
+        WorkbenchError: none of these, a search of an own space, or one without a good trial.
     """
     from .. import zoo
     from ..genotype import Genotype
+    from ..search import History
 
     path = Path(what)
-    if path.is_dir():
-        if not (path / "best.json").exists():
-            return _best_so_far(path)
-        path = path / "best.json"
+    if path.is_dir() and not (path / "best.json").exists():
+        with History(path) as history:
+            best = history.best()
+        if not best:
+            raise StoreError(f"{path} holds no genotype yet: no trial has ended well")
+        return best[0].genotype  # of a search from Python, or one that has not come to its end
+    path = path / "best.json" if path.is_dir() else path
     if path.is_file() or path.suffix or len(path.parts) > 1:
         return Genotype.load(path)
     return zoo.get(what)
-
-
-def _best_so_far(folder: Path) -> Architecture:
-    """Of a search that was started from Python, or has not come to its end.
-
-    Raises:
-        StoreError: no search there, one of an own space, or no trial has ended well yet.
-    """
-    from ..search import History
-
-    with History(folder) as history:
-        best = history.best()
-    if not best:
-        raise StoreError(f"{folder} holds no genotype yet: no trial has ended well")
-    return best[0].genotype
 
 
 def _with_cells(what: str) -> Genotype:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..checks import choice, whole
+from ..checks import choice
 from ..errors import SettingsError, TableError, WorkbenchError, listed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table() -> None:
 @click.option("--folder", type=PATH, help="Where trainings are kept; by default runs/table-NAME.")
 @click.option("--cells", type=int, help="How many cells, drawn at random; by default all.")
 @click.option("--seeds", type=int, help="Trainings of each cell; by default the table's.")
-@click.option("--workers", default=2, help="Worker processes.")
+@click.option("--workers", type=click.IntRange(1), default=2, help="Worker processes.")
 @click.option("--output", "-o", type=PATH, help="File to write; by default FOLDER/NAME.npz.")
 def build(
     name: str,
@@ -53,7 +53,6 @@ def build(
     settings = tables.TABLES[choice("the table to build", name, tables.TABLES)]
     if seeds is not None:
         settings = replace(settings, seeds=seeds)
-    whole("--workers", workers)
     folder = Path("runs") / f"table-{name}" if folder is None else folder
     output = folder / f"{name}.npz" if output is None else output
     if output.suffix != ".npz":

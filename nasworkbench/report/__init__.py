@@ -61,42 +61,38 @@ def write(
 
 def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
+    directory = Path(directory)
     try:
-        page = _page(Path(directory), table)
+        with ExitStack() as stack:
+            search = stack.enter_context(read(directory))
+            baseline = None
+            if (directory / "random" / FILE).is_file():
+                baseline = stack.enter_context(read(directory / "random"))
+            name = search.history.name
+            searches = [("search", name, search)]
+            if baseline is not None:
+                searches.append(("baseline", "random search", baseline))
+            retrained = plots.retrained_rows(search.retrained)
+            page = {
+                "name": search.job.get("name") or directory.resolve().name,
+                "tier": search.job.get("tier"),
+                "verdict": search.history.meta("verdict"),
+                "table": table_section(search, table),
+                "many": many_searches(),
+                "facts": _facts(search, baseline),
+                "best": best(search),
+                "rewards": reward_figure(search, name, baseline),
+                "operations": operation_figure(search),
+                "updates": update_figure(search),
+                "retrained": retrained_figure(retrained),
+                "cells": list(_retrained_cells(retrained)),
+                "searches": [_listed(*row) for row in searches],
+                "settings": list(_settings(search, baseline)),
+                "written_at": datetime.now(UTC).timestamp(),
+            }
         return _environment().get_template(TEMPLATE).render(page)
     except WRONG as error:
-        raise damaged(Path(directory) / FILE, error) from error
-
-
-def _page(directory: Path, table: Table | None) -> dict[str, Any]:
-    """All that the template shows."""
-    with ExitStack() as stack:
-        search = stack.enter_context(read(directory))
-        baseline = None
-        if (directory / "random" / FILE).is_file():
-            baseline = stack.enter_context(read(directory / "random"))
-        name = search.history.name
-        searches = [("search", name, search)]
-        if baseline is not None:
-            searches.append(("baseline", "random search", baseline))
-        retrained = plots.retrained_rows(search.retrained)
-        return {
-            "name": search.job.get("name") or directory.resolve().name,
-            "tier": search.job.get("tier"),
-            "verdict": search.history.meta("verdict"),
-            "table": table_section(search, table),
-            "many": many_searches(),
-            "facts": _facts(search, baseline),
-            "best": best(search),
-            "rewards": reward_figure(search, name, baseline),
-            "operations": operation_figure(search),
-            "updates": update_figure(search),
-            "retrained": retrained_figure(retrained),
-            "cells": list(_retrained_cells(retrained)),
-            "searches": [_listed(*row) for row in searches],
-            "settings": list(_settings(search, baseline)),
-            "written_at": datetime.now(UTC).timestamp(),
-        }
+        raise damaged(directory / FILE, error) from error
 
 
 def many_searches() -> list[str]:

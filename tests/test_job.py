@@ -155,6 +155,7 @@ def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeyp
     second: list[tuple[int, str, str]] = []
 
     def retrain(*arguments: object) -> None:
+        monkeypatch.setattr(job, "retrain_best", comparison.retrain_best)
         second.append(command(capsys, "resume", runs / "twice"))
         comparison.retrain_best(*arguments)
 

@@ -1,28 +1,35 @@
 """The main job: PPO against random search, the best of both compared on test data, all of it drawn.
 
 A run folder holds the controller's search, the random baseline's search in ``random/``, and what
-they came to: ``best.json``, drawings, the reward curve and ``report.html``. Every step looks at
-what is there already, so that the job goes on after an interruption wherever it was.
+they came to: ``best.json``, ``report.html``, the reward curve and, where graphviz is there to make
+them, drawings. Every step looks at what is there already, so that the job goes on after an
+interruption wherever it was.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from . import report
+from .checks import choice
 from .comparison import TrainOrRetrain, Verdict, best_retrained, retrain_best, verdict
 from .controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Reinforce
 from .data import Dataset, load
 from .drawing import draw
-from .errors import SettingsError, StoreError, listed
+from .drawing.rendering import render
+from .errors import StoreError, WorkbenchError
 from .executors import ProcessExecutor
+from .files import new_directory
 from .genotype import Genotype
 from .plots import draw_rewards, figure, reward_rows, save
 from .search import Search
+from .search.sqlite_file import damaged
 from .spaces import CellSpace
 from .tiers import Tier
 from .training import TrainingEvaluator
@@ -42,7 +49,8 @@ class Job:
     """
 
     def __init__(self, directory: Path, tier: Tier, search: Search, progress: bool | None) -> None:
-        self.directory, self.tier, self.search, self.progress = directory, tier, search, progress
+        self.directory = directory.absolute()  # wherever the program goes meanwhile
+        self.tier, self.search, self.progress = tier, search, progress
 
     @classmethod
     def create(
@@ -50,6 +58,7 @@ class Job:
         tier: Tier,
         directory: str | Path | None = None,
         *,
+        runs: str | Path = "runs",
         dataset: Dataset | None = None,
         controller: str = "ppo",
         device: str = "cpu",
@@ -60,7 +69,8 @@ class Job:
 
         Args:
             tier: how much of everything; see :mod:`nasworkbench.tiers`.
-            directory: the run folder; by default ``runs/<tier>-<time>``.
+            directory: the run folder; by default a new one, ``<runs>/<tier>-<time>``.
+            runs: the folder of such new ones.
             dataset: other data than the tier's.
             controller: ``ppo``, ``reinforce``, ``evolution`` or ``random``.
             device: ``cpu`` or ``cuda``.
@@ -72,30 +82,22 @@ class Job:
             DataError: the data are not on this machine.
             SettingsError: an unknown controller, a device that is not there.
         """
-        if controller not in CONTROLLERS:
-            raise SettingsError(
-                f"there is no controller {controller!r}; the controllers are {listed(CONTROLLERS)}"
-            )
-        if directory is None:
-            directory = Path("runs") / time.strftime(f"{tier.name}-%Y%m%d-%H%M%S")
-        directory = Path(directory)
+        choice("controller", controller, CONTROLLERS)
         dataset = dataset or load(tier.data)
         space = CellSpace()
-        settings = tier.controller if controller in ("ppo", "reinforce") else {}
+        learning = tier.controller if controller in ("ppo", "reinforce") else {}
+        policy = CONTROLLERS[controller](space, seed, **learning)
+        evaluator = TrainingEvaluator(dataset, tier.recipe, tier.cells, tier.filters, device=device)
+        directory = new_directory(runs, tier.name) if directory is None else Path(directory)
+        settings = tier.settings()
         search = Search(
             space,
-            CONTROLLERS[controller](space, seed, **settings),
-            TrainingEvaluator(dataset, tier.recipe, tier.cells, tier.filters, device=device),
+            policy,
+            evaluator,
             directory,
             seed=seed,
             time_limit=tier.time_limit,
-            notes={
-                "job": {
-                    "name": directory.name,
-                    "tier": tier.name,
-                    "tier_settings": tier.settings(),
-                }
-            },
+            notes={"job": {"name": directory.name, "tier": tier.name, "tier_settings": settings}},
         )
         return cls(directory, tier, search, progress)
 
@@ -115,33 +117,55 @@ class Job:
         """
         search = Search.resume(directory, device=device)
         notes = search.store.meta("job")
-        if notes is None:
+        if notes is None or not isinstance(search.evaluator, TrainingEvaluator):
             raise StoreError(
                 f"{directory} holds a search that was started from Python; go on with it: "
                 f"Search.resume({str(directory)!r}).run(...)"
             )
-        tier = Tier.from_settings(notes["tier_settings"])
+        try:
+            tier = Tier.from_settings(notes["tier_settings"])
+        except (LookupError, TypeError, WorkbenchError) as error:
+            raise damaged(search.store.path, f"the settings of its tier: {error!r}") from None
         if workers is not None:
             tier = replace(tier, workers=workers)
         return cls(Path(directory), tier, search, progress)
 
-    def run(self) -> Verdict:
-        """Do what is left to do; returns the verdict. Ctrl-C leaves everything saved."""
-        baseline = self._baseline()
-        store, tier = self.search.store, self.tier
-        searches = {"controller": self.search, "random": baseline}
-        evaluator: TrainingEvaluator = self.search.evaluator  # type: ignore[assignment]
-        work = TrainOrRetrain(evaluator, evaluator.with_recipe(tier.final_recipe))
-        with ProcessExecutor(work, tier.workers, tier.time_limit) as executor:
-            for search in searches.values():
-                left = tier.trials - search.finished
-                if left > 0:
-                    search.run(left, executor, progress=self.progress)
-            retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
-        result = verdict(store.retrainings(), type(self.search.controller).__name__)
-        store.set_meta(verdict=result.to_dict())
-        self.write(baseline)
-        return result
+    def run(self, say: Callable[[str], None] = lambda line: None) -> Verdict:
+        """Do what is left to do; returns the verdict. Ctrl-C leaves everything saved.
+
+        Args:
+            say: e.g. ``print``; is told the verdict as soon as it is known, and, at the start and
+                at the end, why there are no drawings.
+
+        Raises:
+            StoreError: another process is running this job.
+        """
+        with self._locked():
+            with drawings_or_reason(say):
+                render("graph {}", "svg")
+            baseline = self._baseline()
+            store, tier = self.search.store, self.tier
+            searches = {"controller": self.search, "random": baseline}
+            evaluator: TrainingEvaluator = self.search.evaluator  # type: ignore[assignment]
+            work = TrainOrRetrain(evaluator, evaluator.with_recipe(tier.final_recipe))
+            with ProcessExecutor(work, tier.workers, tier.time_limit) as executor:
+                for search in searches.values():
+                    left = tier.trials - search.finished
+                    if left > 0:
+                        search.run(left, executor, progress=self.progress)
+                retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
+            result = verdict(store.retrainings(), type(self.search.controller).__name__)
+            store.set_meta(verdict=result.to_dict())
+            say(f"\n{result.sentence}\n")
+            self.write(baseline, say)
+            return result
+
+    def _locked(self) -> AbstractContextManager[object]:
+        """The job's lock: not even its last step may be done by two processes at one time."""
+        try:
+            return FileLock(self.directory / "job.lock").acquire(blocking=False)
+        except Timeout:
+            raise StoreError(f"another process is running the search in {self.directory}") from None
 
     def _baseline(self) -> Search:
         """Random search in ``random/``: same space, same evaluator, same number of trials."""
@@ -166,22 +190,13 @@ class Job:
             best = trial.genotype
         return None if best is None else replace(best, name=self.directory.name)
 
-    def write(self, baseline: Search) -> None:
-        """Best genotype, drawings, reward curve and report, from what is stored."""
+    def write(self, baseline: Search, say: Callable[[str], None] = lambda line: None) -> None:
+        """Best genotype, report, reward curve and drawings, from what is stored. ``say`` is told
+        why there are no drawings."""
         best = self.best
         if best is not None:
             best.save(self.directory / "best.json")
-            network = self.search.evaluator.build(best)  # type: ignore[attr-defined]
-            pictures: dict[str, Any] = {
-                "normal_cell": best.normal,
-                "reduction_cell": best.reduction,
-                "genotype": best,
-                "network": network,
-            }
-            for name, thing in pictures.items():
-                drawing = draw(thing)
-                for suffix in ("svg", "png"):
-                    drawing.save(self.directory / f"{name}.{suffix}")
+        report.write(self.directory)
         curve, axes = figure()
         draw_rewards(
             reward_rows(self.search.trials()),
@@ -192,4 +207,21 @@ class Job:
         )
         for suffix in ("svg", "png"):
             save(curve, self.directory / f"rewards.{suffix}")
-        report.write(self.directory)
+        if best is None:
+            return
+        network = self.search.evaluator.build(best)  # type: ignore[attr-defined]
+        things = {f"{role}_cell": cell for role, cell in best.cells}
+        with drawings_or_reason(say):
+            for name, thing in {**things, "genotype": best, "network": network}.items():
+                drawing = draw(thing)
+                for suffix in ("svg", "png"):
+                    drawing.save(self.directory / f"{name}.{suffix}")
+
+
+@contextmanager
+def drawings_or_reason(say: Callable[[str], None]) -> Iterator[None]:
+    """Drawings are worth having, but not worth a job: say what is wrong with them, and go on."""
+    try:
+        yield
+    except WorkbenchError as error:
+        say(f"no drawings: {error}")

@@ -19,7 +19,11 @@ def is_shown(progress: bool | None) -> bool:
         return progress
     ipython = sys.modules.get("IPython")
     notebook = ipython is not None and ipython.get_ipython() is not None
-    return os.environ.get(VARIABLE, "1") != "0" and (sys.stderr.isatty() or notebook)
+    return os.environ.get(VARIABLE, "1") != "0" and (_terminal() or notebook)
+
+
+def _terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None: it was closed
 
 
 def bar(
@@ -33,9 +37,9 @@ def bar(
         total=total,
         initial=done,
         desc=title,
-        disable=not is_shown(progress),
+        disable=sys.stderr is None or not is_shown(progress),
         dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 5.0,
+        mininterval=0.1 if _terminal() else 5.0,
         **settings,
     )
 

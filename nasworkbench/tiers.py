@@ -16,9 +16,8 @@ from typing import Any
 import numpy
 import torch
 
-from .checks import number, optional, whole
+from .checks import choice, number, optional, whole
 from .data import Dataset
-from .errors import SettingsError, listed
 from .progress import duration
 from .spaces import CellSpace
 from .training import Recipe, TrainingEvaluator
@@ -154,11 +153,9 @@ def get(name: str | None = None) -> Tier:
     Raises:
         SettingsError: no tier of that name.
     """
-    source = "" if name else f" (from the environment variable {VARIABLE})"
-    name = name or os.environ.get(VARIABLE) or "laptop"
-    if name not in TIERS:
-        raise SettingsError(f"there is no tier {name!r}{source}; the tiers are {listed(TIERS)}")
-    return TIERS[name]
+    source = "" if name is not None else f" (from the environment variable {VARIABLE})"
+    name = name if name is not None else os.environ.get(VARIABLE) or "laptop"
+    return TIERS[choice(f"the tier{source}", name, TIERS)]
 
 
 @dataclass(frozen=True)

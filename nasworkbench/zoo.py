@@ -14,7 +14,7 @@ import difflib
 from dataclasses import dataclass, replace
 
 from .dialects import loads
-from .errors import WorkbenchError, listed
+from .errors import SettingsError, listed
 from .genotype import Cell, Genotype
 
 
@@ -50,7 +50,7 @@ def get(name: str) -> Genotype:
     """The published genotype of this name.
 
     Raises:
-        WorkbenchError: no such entry; the message lists the names.
+        SettingsError: no such entry; the message lists the names.
     """
     return entry(name).genotype
 
@@ -59,14 +59,14 @@ def entry(name: str) -> Entry:
     """The published genotype of this name with its source and its notes.
 
     Raises:
-        WorkbenchError: no such entry; the message lists the names.
+        SettingsError: no such entry; the message lists the names.
     """
     try:
         return _ENTRIES[name]
     except (KeyError, TypeError):
         near = difflib.get_close_matches(str(name)[:80].lower(), _ENTRIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise WorkbenchError(
+        raise SettingsError(
             f"the zoo has no genotype named {name!r}; {hint}The names are {listed(_ENTRIES)}"
         ) from None
 

@@ -498,6 +498,15 @@ def test_dot_comes_first(a_dot, monkeypatch):
     assert without == []
 
 
+def test_a_dot_that_cannot_be_run(a_dot, tmp_path):
+    (tmp_path / "dot").write_bytes(b"\x7fELF of another machine")
+    with pytest.raises(WorkbenchError, match=r"dot cannot draw this: .*Exec format error"):
+        draw(ONE_BLOCK).svg()
+    (tmp_path / "dot").write_text("#!/bin/sh\nexit 0\n")
+    with pytest.raises(WorkbenchError, match="something else than an SVG: no element found"):
+        draw(ONE_BLOCK).svg()
+
+
 def test_without_dot_pygraphviz_draws(no_dot, monkeypatch):
     with_dot, without = stand_in_graphviz(monkeypatch), stand_in_pygraphviz(monkeypatch)
     drawing = draw(ONE_BLOCK)

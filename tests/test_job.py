@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from search_helpers import environment, same
 
-from nasworkbench import CellSpace, cli, comparison, job, zoo
-from nasworkbench.errors import StoreError
+from nasworkbench import (
+    CellSpace,
+    History,
+    RandomSearch,
+    Search,
+    cli,
+    comparison,
+    job,
+    tiers,
+    zoo,
+)
+from nasworkbench.errors import SettingsError, StoreError
 from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
 
@@ -86,6 +102,17 @@ def test_the_verdict_is_stored_and_reported(run):
     assert "95 % interval" in (run / "report.html").read_text(encoding="utf-8")
 
 
+def test_two_runs_at_one_moment_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: form.replace("%Y%m%d-%H%M%S", "now"))
+    runs = [job.Job.create(tiers.get("toy"), runs=tmp_path) for _ in range(2)]
+    assert [run.directory for run in runs] == [tmp_path / "toy-now", tmp_path / "toy-now-2"]
+    assert [run.search.store.meta("job")["name"] for run in runs] == ["toy-now", "toy-now-2"]
+    # one whose settings are refused leaves no folder
+    with pytest.raises(SettingsError, match="device"):
+        job.Job.create(tiers.get("toy"), runs=tmp_path / "none", device="cuda:77")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_second_run_of_that_name_is_refused(capsys, run, runs):
     before = (run / "search.sqlite").read_bytes()
     code, _, error = command(capsys, "search", "--tier", "toy", "--runs", runs, "--name", NAME)
@@ -120,6 +147,158 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
     code, output, _ = command(capsys, "resume", runs / "cut", "--workers", "1")
     assert code == 0 and store.meta("verdict")["sentence"] in output
     assert len(store.proposed_from(0)) == 1
+
+
+def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch):
+    """The searches have ended and are locked by nobody: the job itself is."""
+    create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
+    second: list[tuple[int, str, str]] = []
+
+    def retrain(*arguments: object) -> None:
+        monkeypatch.setattr(job, "retrain_best", comparison.retrain_best)
+        second.append(command(capsys, "resume", runs / "twice"))
+        comparison.retrain_best(*arguments)
+
+    monkeypatch.setattr(job, "retrain_best", retrain)
+    assert cli.main(create) == 0
+    ((code, output, error),) = second
+    assert code == 1 and output == ""
+    assert f"another process is running the search in {runs / 'twice'}" in error
+    assert len(Store(runs / "twice").retrainings()) == 4
+
+
+BARE = """
+import sys
+sys.modules["pygraphviz"] = None  # as if it were not installed
+from nasworkbench.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def bare(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command where there is neither graphviz nor any other program."""
+    return subprocess.run(
+        [sys.executable, "-c", BARE, *map(str, arguments)],
+        env=environment() | {"PATH": "/nowhere"}, cwd=folder, capture_output=True, text=True,
+        timeout=200,
+    )  # fmt: skip
+
+
+def test_without_graphviz_a_job_ends_with_its_verdict_and_report(tmp_path):
+    made = bare(tmp_path, "search", "--tier", "toy", "--trials", "2", "--name", "bare")
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "runs" / "bare"
+    sentence = Store(folder).meta("verdict")["sentence"]
+    first, last = made.stdout.split(sentence)
+    for part in (first, last):
+        assert part.count("no drawings: drawing needs graphviz") == 1
+    assert last.splitlines()[-1] == f"report: {folder / 'report.html'}"
+    assert sentence in (folder / "report.html").read_text(encoding="utf-8")
+    assert Genotype.load(folder / "best.json").name == "bare"
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"rewards.svg", "rewards.png"} and "genotype.svg" not in names
+
+    again = bare(tmp_path, "report", folder, "-o", "again.html")
+    assert again.returncode == 0, again.stderr
+    assert "No drawing: drawing needs graphviz" in (tmp_path / "again.html").read_text("utf-8")
+    drawn = bare(tmp_path, "draw", folder)
+    assert drawn.returncode == 1 and drawn.stderr.startswith("nasworkbench: drawing needs")
+
+
+def test_the_drawings_come_last(capsys, run, monkeypatch):
+    """Whatever happens to them, verdict and report are there."""
+
+    def interrupted(thing: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("report.html", "rewards.png"):
+        (run / name).unlink()
+    monkeypatch.setattr(job, "draw", interrupted)
+    code, output, _ = command(capsys, "resume", run)
+    assert code == 130 and Store(run).meta("verdict")["sentence"] in output
+    assert (run / "report.html").is_file() and (run / "rewards.png").is_file()
+
+
+def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    arguments = ["--tier", "toy", "--trials", "1", "--runs", tmp_path, "--name", name]
+    code, output, error = command(capsys, "search", *arguments)
+    assert code == 0 and "caf?" in output, error
+    folder = tmp_path / name
+    assert Genotype.load(folder / "best.json").name == name
+    assert "caf?" in (folder / "report.html").read_text(encoding="utf-8")
+    shutil.copytree(run, tmp_path / "renamed" / name)
+    for path in (folder, tmp_path / "renamed" / name):
+        for words in (["resume", path], ["report", path], ["draw", path, "-o", path / "a.svg"],
+                      ["export", path, path / "copy.sqlite"]):  # fmt: skip
+            code, output, error = command(capsys, *words)
+            assert code == 0 and "caf?" in output, error
+    code, _, error = command(capsys, "search", *arguments)
+    assert code == 1 and "caf" in error and "holds a search already" in error
+    code, _, error = command(capsys, "resume", tmp_path / os.fsdecode(b"\xff"))
+    assert code == 1 and "holds no search" in error
+
+
+def test_settings_of_a_tier_that_were_changed(capsys, run, tmp_path):
+    for number, changed in enumerate([{}, [], {"tier_settings": {"trials": 3}}, "toy"]):
+        shutil.copytree(run, tmp_path / str(number))
+        store = Store(tmp_path / str(number))
+        store.set_meta(job=changed)
+        store.close()
+        code, _, error = command(capsys, "resume", tmp_path / str(number))
+        assert code == 1 and "the settings of its tier" in error and error.count("\n") == 1
+
+
+# --- export -------------------------------------------------------------------------------------
+
+
+def test_an_exported_search_is_the_search(capsys, run, tmp_path):
+    (tmp_path / "copy").mkdir()
+    path = tmp_path / "copy" / "search.sqlite"
+    code, output, _ = command(capsys, "export", run, path)
+    assert code == 0 and output.strip() == str(path)
+    assert list(path.parent.iterdir()) == [path]  # without a log beside it
+    with History(run) as ours, History(path.parent) as theirs:
+        assert theirs.trials().equals(ours.trials())
+        assert theirs.retrained() == ours.retrained()
+        assert theirs.meta("verdict") == ours.meta("verdict")
+    assert same(Store(run).state(), Store(path.parent).state())
+    code, output, _ = command(capsys, "resume", path.parent)
+    assert code == 0 and "In this pair of runs" in output
+
+    before = path.read_bytes()
+    code, _, error = command(capsys, "export", run, path)
+    assert code == 1 and f"{path} is there already" in error
+    assert path.read_bytes() == before
+    code, _, error = command(capsys, "export", run, tmp_path / "nowhere" / "x")
+    assert code == 1 and f"there is no folder {tmp_path / 'nowhere'} that can be" in error
+    code, _, error = command(capsys, "export", run, tmp_path)
+    assert code == 1 and "is there already" in error
+
+
+def test_export_while_the_search_runs(capsys, tmp_path):
+    """What is only in the log so far is in the copy, and the search is left in peace."""
+    exported: list[int] = []
+
+    def evaluate(genotype: Genotype) -> float:
+        exported.append(
+            cli.main(["export", str(tmp_path / "run"), str(tmp_path / f"{n()}.sqlite")])
+        )
+        return 0.5
+
+    def n() -> int:
+        return len(exported)
+
+    space = CellSpace()
+    search = Search(space, RandomSearch(space), evaluate, tmp_path / "run")
+    search.run(3)
+    assert exported == [0, 0, 0] and search.finished == 3
+    for done in range(3):
+        (tmp_path / str(done)).mkdir()
+        (tmp_path / f"{done}.sqlite").rename(tmp_path / str(done) / "search.sqlite")
+        copy = Search.resume(tmp_path / str(done), evaluator=evaluate)
+        assert copy.finished == done
+        assert [trial.number for trial in copy.store.unfinished()] == [done]
 
 
 def test_the_report_command(capsys, run, tmp_path):
@@ -162,18 +341,53 @@ def test_data_lists_and_loads(capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["search", "--tier", "huge"], 1, "there is no tier 'huge'"),
-        (["search", "--tier", "toy", "--workers", "0"], 1, "workers must be a whole number"),
-        (["search", "--tier", "toy", "--trials", "-1"], 1, "trials must be a whole number"),
-        (["search", "--tier", "toy", "--data", "digit"], 1, "digit"),
-        (["search", "--tier", "toy", "--device", "cuda:7"], 1, "cuda:7"),
-        (["search", "--tier", "toy", "--controller", "tpe"], 1, "no controller 'tpe'"),
-        (["search", "--tier", "toy", "--name", "a/b"], 1, "--name"),
+        (
+            ["search", "--tier", "huge"],
+            2,
+            "the tier must be one of toy, laptop, gpu and paper, got 'huge'",
+        ),
+        (["search", "--tier", "toy", "--workers", "0"], 2, "workers must be a whole number"),
+        (["search", "--tier", "toy", "--trials", "-1"], 2, "trials must be a whole number"),
+        (["search", "--tier", "toy", "--data", "digit"], 2, "digit"),
+        (["search", "--tier", "toy", "--device", "cuda:7"], 2, "cuda:7"),
+        (
+            ["search", "--tier", "toy", "--controller", "tpe"],
+            2,
+            "controller must be one of ppo, reinforce, evolution and random, got 'tpe'",
+        ),
+        *[
+            (
+                ["search", "--tier", "toy", "--name", name],
+                2,
+                f"of a folder in {{runs}}, got {name!r}",
+            )
+            for name in ("a/b", "..", ".", "", "a/", "/")
+        ],
+        (["search", "--tier", "toy", "--name", "n" * 300], 1, "cannot make the run folder"),
+        (["search", "--tier", ""], 2, "the tier must be one of toy"),
+        (["search", "--tier", "toy", "--data", ""], 2, "--data must be one of digits"),
+        (["search", "--tier", "toy", "--seed", "-1"], 2, "seed must be a whole number from 0"),
+        (["search", "--tier", "toy", "--runs", "/dev/null"], 1, "cannot make the run folder"),
+        (["data", "digit"], 2, "NAME must be one of digits"),
+        (["data", ""], 2, "NAME must be one of digits"),
         (["resume", "nowhere"], 1, "holds no search"),
-        (["draw", "nasnet-z"], 1, "nasnet-a"),
+        (["export", "nowhere", "copy.sqlite"], 1, "holds no search"),
+        (["export", "nowhere"], 2, "FILE"),
+        (["report", "nowhere"], 1, "holds no search"),
+        (["draw", "nasnet-z"], 2, "nasnet-a"),
         (["draw", "none.json"], 1, "none.json"),
+        (["draw", "nowhere/none"], 1, "nowhere/none"),
+        (["draw", "nasnet-a", "-o", "x.jpg"], 2, ".svg, .png and .dot"),
+        (["draw", "nasnet-a", "-o", "/nowhere/x.svg"], 1, "cannot write the drawing to /nowhere"),
+        (["draw", "nasnet-a", "--part", "network", "--cells", "0"], 2, "cells"),
+        (["draw", "nasnet-a", "--part", "network", "--filters", "0"], 2, "filters"),
+        (["profile", "nasnet-a", "--image-size", "0"], 2, "'--image-size': 0 is not in the range"),
+        (["profile", "nasnet-a", "--classes", "0"], 2, "'--classes': 0 is not in the range"),
+        (["profile", "nasnet-a", "--cells", "0"], 2, "cells"),
+        (["profile", "nasnet-a", "--filters", "9" * 20], 2, "'--filters': 9"),
+        (["profile", "nasnet-a", "--stem", "mnist"], 2, "mnist"),
         (["draw", "nasnet-a", "--part", "all"], 2, "--part"),
-        (["profile", "nasnet-a", "-n", "6 @ 769"], 1, "768"),
+        (["profile", "nasnet-a", "-n", "6 @ 769"], 2, "768"),
         (["profile"], 2, "WHAT"),
         (["search", "--trials", "many"], 2, "many"),
         (["fly"], 2, "fly"),
@@ -181,11 +395,20 @@ def test_data_lists_and_loads(capsys):
 )
 def test_bad_input_is_one_line_and_an_exit_code(capsys, tmp_path, arguments, code, words):
     if arguments[0] == "search":
-        arguments = [*arguments, "--runs", str(tmp_path)]
+        arguments = ["search", "--runs", str(tmp_path), *arguments[1:]]
     found, _, error = command(capsys, *arguments)
-    assert found == code and words in error
+    assert found == code and words.replace("{runs}", str(tmp_path)) in error
     assert error.startswith("nasworkbench: ") and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["table"], ["--debug"]])
+def test_without_a_command_there_is_help_in_lines(capsys, arguments):
+    code, output, error = command(capsys, *arguments)
+    assert code == 0 and error == ""
+    lines = output.splitlines()
+    assert lines[0].startswith("Usage: nasworkbench") and len(lines) > 10
+    assert "Commands:" in lines
 
 
 def test_debug_shows_the_error_itself():
@@ -194,15 +417,15 @@ def test_debug_shows_the_error_itself():
             cli.main(arguments)
 
 
-@pytest.mark.parametrize("name", ["search", "resume", "report", "draw", "profile", "data"])
+@pytest.mark.parametrize(
+    "name", ["search", "resume", "report", "export", "draw", "profile", "data"]
+)
 def test_every_command_has_help(capsys, name):
     code, output, _ = command(capsys, name, "--help")
     assert code == 0 and f"nasworkbench {name}" in output and len(output.splitlines()) > 5
 
 
 def test_a_python_search_is_no_job(capsys, tmp_path):
-    from nasworkbench import RandomSearch, Search
-
     space = CellSpace()
     Search(space, RandomSearch(space), lambda genotype: 0.5, tmp_path / "own")
     code, _, error = command(capsys, "resume", tmp_path / "own")

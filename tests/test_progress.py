@@ -107,6 +107,16 @@ def test_a_hidden_bar_writes_nothing(surroundings):
     assert stream.getvalue() == ""
 
 
+def test_without_a_standard_error_there_is_no_bar(monkeypatch):
+    """A program without a terminal, or one that was started with 2>&-, has None there."""
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.delenv(progress.VARIABLE, raising=False)
+    assert not progress.is_shown(None)
+    with progress.bar("search", total=3, progress=True) as bar:
+        bar.update(3)
+
+
 # --- durations ----------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def test_links_lead_to_files():
 
 def test_commands_exist():
     named = set(re.findall(r"^nasworkbench (\w+)", TEXT, re.M))
-    assert named == {"search", "resume", "report", "draw", "profile", "data", "table"}
+    assert named == {"search", "resume", "report", "export", "draw", "profile", "data", "table"}
     for name in named:
         assert cli.main([name, "--help"]) == 0
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -62,8 +63,42 @@ def test_half_made_folder_is_taken(tmp_path, leftover):
     search = new(run)
     search.run(3)
     assert search.finished == 3
-    assert not (run / "search.sqlite.new").exists()
     assert (run / "notes.txt").read_text() == "mine"
+
+
+def make_twenty(folders, barrier, queue):
+    """In each folder at the moment at which another process does; says which it got."""
+    got, refused = [], []
+    for folder in folders:
+        barrier.wait(60)
+        try:
+            got.append(str(new(folder, controller="RandomSearch").directory))
+        except Exception as error:
+            refused.append(str(error))
+    queue.put((got, refused))
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_two_processes_at_one_moment(tmp_path, monkeypatch, default):
+    """Twenty times: one gets the folder; by default each gets a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    folders = [None] * 20 if default else [tmp_path / str(number) for number in range(20)]
+    fork = multiprocessing.get_context("fork")
+    barrier, queue = fork.Barrier(2), fork.SimpleQueue()
+    processes = [fork.Process(target=make_twenty, args=(folders, barrier, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    (got, refused), (more_got, more_refused) = queue.get(), queue.get()
+    for process in processes:
+        process.join()
+    got, refused = got + more_got, refused + more_refused
+    assert all("holds a search already" in message for message in refused), refused
+    assert len(set(got)) == len(got) == (40 if default else 20)
+    for directory in got:
+        search = Search.resume(directory, evaluator=identity_share)
+        search.run(1)
+        assert search.finished == 1
+        assert not list(search.directory.glob("*.new*"))
 
 
 @pytest.mark.parametrize("wait", [0, 1, 2, 5, 8])

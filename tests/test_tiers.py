@@ -25,8 +25,10 @@ def test_choice_by_argument_then_environment_then_laptop(monkeypatch):
     assert tiers.get().name == "toy"
     assert tiers.get("gpu").name == "gpu"
     monkeypatch.setenv(tiers.VARIABLE, "huge")
-    with pytest.raises(SettingsError, match=r"no tier 'huge' .*NASWORKBENCH_TIER.*toy, laptop"):
+    with pytest.raises(SettingsError, match=r"tier .*NASWORKBENCH_TIER.*toy, laptop.* got 'huge'"):
         tiers.get()
+    with pytest.raises(SettingsError, match=r"^the tier must be one of toy.* got ''$"):
+        tiers.get("")
 
 
 def test_the_papers_numbers():

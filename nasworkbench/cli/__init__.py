@@ -3,17 +3,23 @@
 nasworkbench search --tier toy          find a cell, compare and draw it
 nasworkbench resume runs/NAME           go on after an interruption
 nasworkbench report runs/NAME           write the report again
+nasworkbench export runs/NAME FILE      copy a search, finished or running, into one file
 nasworkbench draw nasnet-a -o cell.svg  draw a published genotype, a file or a run's best
 nasworkbench profile nasnet-a -n "4 @ 1056" --stem imagenet
 nasworkbench data                       which data sets are here
 nasworkbench table                      tables: build one, list them, look into one
+
+Exit codes: 0; 1 for what was asked rightly and failed (a file or a folder that is missing, damaged
+or taken, data that are not here); 2 for a wrong call (an unknown command, option or name, a value
+that is not allowed); 130 for Ctrl-C.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import __name__ as package
-from ..errors import GenotypeError, SettingsError, StoreError, WorkbenchError
+from ..checks import choice
+from ..errors import GenotypeError, NetworkError, SettingsError, StoreError, WorkbenchError
 from .tables import table
 
 if TYPE_CHECKING:
@@ -29,7 +36,9 @@ if TYPE_CHECKING:
     from ..job import Job
 
 FOLDER = click.Path(path_type=Path)
+SIZE = click.IntRange(1, 100_000)  # far beyond, torch cannot count the elements
 PARTS = ("genotype", "normal", "reduction", "network")
+WRONG_CALL = (click.ClickException, SettingsError, NetworkError)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -47,13 +56,7 @@ app.add_command(table)
 
 
 @app.command()
-@click.option(
-    "--tier",
-    envvar="NASWORKBENCH_TIER",
-    default="laptop",
-    show_envvar=True,
-    help="toy (seconds), laptop (minutes), gpu (hours) or paper.",
-)
+@click.option("--tier", help="toy (seconds), laptop (minutes; the default), gpu (hours) or paper.")
 @click.option("--data", help="Data set, see `nasworkbench data`; by default the tier's.")
 @click.option("--root", type=FOLDER, help="Folder of the data.")
 @click.option("--download", is_flag=True, help="Download the data if they are missing.")
@@ -65,7 +68,7 @@ app.add_command(table)
 @click.option("--name", help="Name of the run; by default tier and time.")
 @click.option("--runs", type=FOLDER, default=Path("runs"), help="Folder of all runs.")
 def search(
-    tier: str,
+    tier: str | None,
     data: str | None,
     root: Path | None,
     download: bool,
@@ -77,23 +80,24 @@ def search(
     name: str | None,
     runs: Path,
 ) -> None:
-    """Search for a cell, judge it against random search, draw it, write a report."""
+    """Search for a cell, judge it against random search, write a report, draw it.
+
+    Without --tier it is that of the environment variable NASWORKBENCH_TIER, else laptop.
+    """
     from .. import tiers
-    from ..data import load
+    from ..data import load, names
     from ..job import Job
 
-    preset = tiers.get(tier)
-    if trials is not None:
-        preset = replace(preset, trials=trials)
-    if workers is not None:
-        preset = replace(preset, workers=workers)
-    name = name or time.strftime(f"{preset.name}-%Y%m%d-%H%M%S")
-    if Path(name).name != name:
-        raise SettingsError(f"--name is the name of a folder in {runs}, got {name!r}")
-    dataset = load(data or preset.data, root=root, download=download)
+    given: dict[str, Any] = {"trials": trials, "workers": workers}
+    preset = replace(tiers.get(tier), **{k: v for k, v in given.items() if v is not None})
+    if name is not None and (name in ("", "..") or Path(name).name != name):
+        raise SettingsError(f"--name must be the name of a folder in {runs}, got {name!r:.80}")
+    data = preset.data if data is None else choice("--data", data, names())
+    dataset = load(data, root=root, download=download)
     job = Job.create(
         preset,
-        runs / name,
+        None if name is None else runs / name,
+        runs=runs,
         dataset=dataset,
         controller=controller,
         device=device,
@@ -101,8 +105,7 @@ def search(
         progress=True,
     )
     click.echo(dataset)
-    click.echo(tiers.forecast(preset, dataset, device))
-    _run(job)
+    _run(job, lambda: click.echo(tiers.forecast(preset, dataset, device)))
 
 
 @app.command()
@@ -116,13 +119,13 @@ def resume(folder: Path, workers: int | None, device: str | None) -> None:
     _run(Job.resume(folder, device=device, workers=workers, progress=True))
 
 
-def _run(job: Job) -> None:
+def _run(job: Job, first: Callable[[], object] = lambda: None) -> None:
     try:
-        verdict = job.run()
+        first()
+        job.run(click.echo)
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; all is saved. Go on with: nasworkbench resume {job.directory}")
         raise click.exceptions.Exit(130) from None
-    click.echo(f"\n{verdict.sentence}\n")
     if job.best is not None:
         click.echo(f"{job.best}\n")
     click.echo(f"report: {job.directory / 'report.html'}")
@@ -131,9 +134,7 @@ def _run(job: Job) -> None:
 @app.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--output", "-o", type=FOLDER, help="File to write; by default FOLDER/report.html.")
-@click.option(
-    "--table", "table_file", help="File of the search's table, if it was not the library's."
-)
+@click.option("--table", "table_file", help="File of the search's table, if not the library's.")
 def report(folder: Path, output: Path | None, table_file: str | None) -> None:
     """Write the report of a search, finished or not, as one offline HTML file."""
     from .. import report as reports
@@ -144,20 +145,37 @@ def report(folder: Path, output: Path | None, table_file: str | None) -> None:
 
 
 @app.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("file", type=FOLDER)
+def export(folder: Path, file: Path) -> None:
+    """Copy the search in FOLDER into one new FILE, while it runs or later.
+
+    All of it, the controller's state included. The file is the search.sqlite of another run
+    folder: in an empty folder, under that name, `nasworkbench resume` or Search.resume goes on
+    with it. The baseline of a main job is a search of its own: FOLDER/random.
+    """
+    from ..files import create
+    from ..search import History
+
+    if not os.access(file.parent, os.W_OK):
+        raise StoreError(f"there is no folder {file.parent} that can be written: choose another")
+    with History(folder) as history:
+        create(file, history.store.copy_to, f"{file} is there already: choose another name")
+    click.echo(file)
+
+
+@app.command()
 @click.argument("what")
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=Path("genotype.svg"),
-    help="File to write: .svg, .png or .dot.",
-)
+@click.option("-o", "--output", type=FOLDER, default=Path("genotype.svg"), help="File to write.")
 @click.option("--part", default="genotype", type=click.Choice(PARTS), help="What is drawn.")
 @click.option("--theme", default="light", type=click.Choice(["light", "dark"]), help="Colours.")
-@click.option("--cells", default=2, help="N, normal cells per stage, for --part network.")
-@click.option("--filters", default=32, help="F, filters of the first stage, for --part network.")
+@click.option("--cells", type=SIZE, default=2, help="N, normal cells per stage of a network.")
+@click.option("--filters", type=SIZE, default=32, help="F, filters of its first stage.")
 def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: int) -> None:
-    """Draw a genotype, one of its cells, or the network that is stacked from it."""
+    """Draw a genotype, one of its cells, or the network that is stacked from it.
+
+    The file's end, .svg, .png or .dot, says what it becomes.
+    """
     import torch
 
     from ..drawing import draw as drawn
@@ -175,11 +193,11 @@ def draw(what: str, output: Path, part: str, theme: str, cells: int, filters: in
 @app.command()
 @click.argument("what")
 @click.option("--notation", "-n", help='The paper\'s N @ P, e.g. "6 @ 768".')
-@click.option("--cells", default=6, help="N, normal cells per stage.")
-@click.option("--filters", default=32, help="F, filters of the first stage.")
+@click.option("--cells", type=SIZE, default=6, help="N, normal cells per stage.")
+@click.option("--filters", type=SIZE, default=32, help="F, filters of the first stage.")
 @click.option("--stem", default="cifar", help="cifar or imagenet.")
-@click.option("--classes", type=int, help="By default 10 for cifar, 1000 for imagenet.")
-@click.option("--image-size", type=int, help="By default 32 for cifar, 224 for imagenet.")
+@click.option("--classes", type=SIZE, help="By default 10 for cifar, 1000 for imagenet.")
+@click.option("--image-size", type=SIZE, help="By default 32 for cifar, 224 for imagenet.")
 def profile(
     what: str,
     notation: str | None,
@@ -226,6 +244,7 @@ def data(name: str | None, root: Path | None, download: bool) -> None:
             here = "here" if description.place else "missing"
             click.echo(f"{known:<15}{here:<9}{description.summary}")
         return
+    choice("NAME", name, datasets.names())
     dataset = datasets.load(name, root=root, download=download)
     click.echo(f"{datasets.describe(name, root).summary}\n{dataset}")
 
@@ -234,34 +253,23 @@ def find(what: str) -> Architecture:
     """A genotype by the name of a published one, a file, or a run folder.
 
     Raises:
-        WorkbenchError: none of these.
+        WorkbenchError: none of these, a search of an own space, or one without a good trial.
     """
     from .. import zoo
     from ..genotype import Genotype
-
-    path = Path(what)
-    if path.is_dir():
-        if not (path / "best.json").exists():
-            return _best_so_far(path)
-        path = path / "best.json"
-    if path.is_file() or path.suffix:
-        return Genotype.load(path)
-    return zoo.get(what)
-
-
-def _best_so_far(folder: Path) -> Architecture:
-    """Of a search that was started from Python, or has not come to its end.
-
-    Raises:
-        StoreError: no search there, one of an own space, or no trial has ended well yet.
-    """
     from ..search import History
 
-    with History(folder) as history:
-        best = history.best()
-    if not best:
-        raise StoreError(f"{folder} holds no genotype yet: no trial has ended well")
-    return best[0].genotype
+    path = Path(what)
+    if path.is_dir() and not (path / "best.json").exists():
+        with History(path) as history:
+            best = history.best()
+        if not best:
+            raise StoreError(f"{path} holds no genotype yet: no trial has ended well")
+        return best[0].genotype  # of a search from Python, or one that has not come to its end
+    path = path / "best.json" if path.is_dir() else path
+    if path.is_file() or path.suffix or len(path.parts) > 1:
+        return Genotype.load(path)
+    return zoo.get(what)
 
 
 def _with_cells(what: str) -> Genotype:
@@ -279,10 +287,15 @@ def _with_cells(what: str) -> Genotype:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 for an error that a user can mend, 2 for a wrong call, 130 for Ctrl-C."""
+    """Run a command; returns the exit code, see above."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if arguments in ([], ["table"]):
+        arguments.append("--help")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that is not UTF-8 is no reason to fail
     try:
         return app(args=arguments, prog_name=package, standalone_mode=False) or 0
     except (WorkbenchError, click.ClickException, OSError) as error:
@@ -290,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"{package}: {' '.join(text.split())}", err=True)
-        return 2 if isinstance(error, click.ClickException) else 1
+        return 2 if isinstance(error, WRONG_CALL) else 1
     except (KeyboardInterrupt, click.Abort):
         click.echo(f"{package}: interrupted", err=True)
         return 130

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..checks import choice, whole
+from ..checks import choice
 from ..errors import SettingsError, TableError, WorkbenchError, listed, printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table() -> None:
 @click.option("--folder", type=PATH, help="Where trainings are kept; by default runs/table-NAME.")
 @click.option("--cells", type=int, help="How many cells, drawn at random; by default all.")
 @click.option("--seeds", type=int, help="Trainings of each cell; by default the table's.")
-@click.option("--workers", default=2, help="Worker processes.")
+@click.option("--workers", type=click.IntRange(1), default=2, help="Worker processes.")
 @click.option("--output", "-o", type=PATH, help="File to write; by default FOLDER/NAME.npz.")
 def build(
     name: str,
@@ -50,16 +50,15 @@ def build(
     from .. import tables
     from ..provenance import provenance
 
-    settings = tables.TABLES[choice("the table to build", name, tables.TABLES, TableError)]
+    settings = tables.TABLES[choice("the table to build", name, tables.TABLES)]
     if seeds is not None:
         settings = replace(settings, seeds=seeds)
-    whole("--workers", workers)
-    folder = folder or Path("runs") / f"table-{name}"
-    output = output or folder / f"{name}.npz"
+    folder = Path("runs") / f"table-{name}" if folder is None else folder
+    output = folder / f"{name}.npz" if output is None else output
     if output.suffix != ".npz":
         raise SettingsError(f"--output must be a file NAME.npz, got {str(output)!r}")
     if output.parent != folder and not output.parent.is_dir():  # say so before hours of training
-        raise SettingsError(f"--output: there is no folder {output.parent}; make it first")
+        raise TableError(f"--output: there is no folder {output.parent}; make it first")
     try:
         built = tables.build(
             settings, folder, cells=cells, workers=workers, provenance=provenance(), say=click.echo
@@ -145,9 +144,10 @@ def find(name: str) -> Table:
 
     if name in tables.names():
         return tables.load(name)
-    if name.endswith(".npz") or Path(name).is_file():
+    path = Path(name)
+    if path.suffix == ".npz" or len(path.parts) > 1 or path.is_file():
         return tables.read(name)
-    raise TableError(
+    raise SettingsError(
         f"there is no table {name!r}: name one of {listed(tables.names())}, or a file NAME.npz"
     )
 

@@ -41,7 +41,7 @@ class Drawing:
         """The picture as SVG text, with a title and a description for screen readers.
 
         Raises:
-            WorkbenchError: graphviz is not installed.
+            WorkbenchError: graphviz is not installed, or does not work.
         """
         return accessible(render(self.source, "svg").decode(), self.title, self.text)
 
@@ -67,7 +67,7 @@ class Drawing:
             ".png": self.png,
             ".dot": lambda: self.source.encode(),
         }
-        suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ways, WorkbenchError)
+        suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ways)
         return write_atomically(path, ways[suffix](), "the drawing")
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ def render(source: str, form: str) -> bytes:
 
         try:
             return graphviz.pipe("dot", form, source.encode(), quiet=True)
-        except (graphviz.CalledProcessError, graphviz.ExecutableNotFound) as error:
+        except (graphviz.CalledProcessError, graphviz.ExecutableNotFound, OSError) as error:
             raise WorkbenchError(f"graphviz's dot cannot draw this: {error}") from None
     try:
         import pygraphviz
@@ -133,7 +133,10 @@ def accessible(svg: str, title: str, text: str) -> str:
     """
     for prefix, uri in (("", _SVG), ("xlink", _XLINK)):
         ElementTree.register_namespace(prefix, uri)
-    root = ElementTree.fromstring(svg)
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise WorkbenchError(f"graphviz has returned something else than an SVG: {error}") from None
     root.set("role", "img")
     root.set("aria-label", title)
     for place, (tag, content) in enumerate((("title", title), ("desc", text))):

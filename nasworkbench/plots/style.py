@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..checks import choice
-from ..errors import WorkbenchError
 from ..files import write_atomically
 
 #: Okabe and Ito's palette, told apart with every common kind of colour vision.
@@ -149,7 +148,7 @@ def save(shown: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     ends = (".png", ".svg", ".pdf")
-    suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ends, WorkbenchError)
+    suffix = choice(f"the end of {path.name!r}", path.suffix.lower(), ends)
     buffer = io.BytesIO()
     shown.savefig(buffer, format=suffix[1:], dpi=DPI, facecolor="white")
     return write_atomically(path, buffer.getvalue(), "the figure")

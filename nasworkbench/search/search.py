@@ -11,7 +11,6 @@ Every arrow of this loop can be cut by kill -9 and the search goes on from there
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..controllers import Controller
 from ..controllers.policy import one_thread
 from ..errors import SettingsError, StoreError
 from ..executors import Executor, InlineExecutor, ProcessExecutor
+from ..files import new_directory
 from ..provenance import provenance
 from ..spaces import Space
 from ..tables import TableEvaluator
@@ -90,7 +90,7 @@ class Search(Background):
             failure_reward = number("failure_reward", failure_reward, -math.inf)
         if time_limit is not None:
             time_limit = number("time_limit", time_limit, 0.001)
-        directory = _unused_directory() if directory is None else directory
+        directory = new_directory("runs", "search") if directory is None else directory
         Store.create(
             directory,
             {
@@ -272,13 +272,3 @@ def _check_made_for(controller: Controller, space: Space) -> None:
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"
         )
-
-
-def _unused_directory() -> Path:
-    """A folder named after the time; two searches may be made within one second."""
-    name = time.strftime("search-%Y%m%d-%H%M%S")
-    number, directory = 1, Path("runs") / name
-    while directory.exists():
-        number += 1
-        directory = Path("runs") / f"{name}-{number}"
-    return directory

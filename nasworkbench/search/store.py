@@ -14,7 +14,6 @@ has a digest, which is checked when it is read.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError, StoreError, WorkbenchError
+from ..files import create
 from ..spaces import Space
 from .packing import (
     digest,
@@ -89,21 +89,22 @@ class Store:
             StoreError: the folder holds a search already.
         """
         folder = Path(directory)
-        path, unfinished = folder / FILE, folder / (FILE + ".new")
-        if path.exists():
-            raise StoreError(
-                f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
-                f"or `nasworkbench resume {folder}`, or choose another name"
-            )
         meta = {"format": FORMAT, "created_at": time.time(), **meta}
         rows = [(name, json.dumps(value)) for name, value in meta.items()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            unfinished.unlink(missing_ok=True)
-            with closing(sqlite3.connect(unfinished)) as connection, connection:
+
+        def write(path: Path) -> None:
+            with closing(sqlite3.connect(path)) as connection, connection:
                 connection.executescript(SCHEMA.read_text(encoding="utf-8"))
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
-            os.replace(unfinished, path)
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            create(
+                folder / FILE,
+                write,
+                f"{folder} holds a search already. Go on with it by Search.resume({str(folder)!r}) "
+                f"or `nasworkbench resume {folder}`, or choose another name",
+            )
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot make the run folder {folder}: {error}") from None
 

@@ -175,6 +175,8 @@ def act(word: str, value=None):
         "echo": lambda v: v,
         "pid": lambda _: os.getpid(),
         "threads": lambda _: torch.get_num_threads(),
+        "dtype": lambda _: torch.get_default_dtype(),
+        "double": lambda _: torch.set_default_dtype(torch.float64),
         "unsendable": lambda _: lambda: None,
         "sleep": time.sleep,
         "fork and exit": fork_and_exit,

@@ -1,4 +1,4 @@
-"""Evaluators that return, raise and leave behind what they should not; worker processes import them.
+"""Evaluators that return, raise and leave behind what they should not; workers import them.
 
 Each takes an architecture and a seed, and names the statuses that its trial may end with.
 """
@@ -145,13 +145,13 @@ def close_stdout() -> None:
 
 def use_random_numbers() -> None:
     random.random()
-    numpy.random.rand(1000)  # noqa: NPY002
+    numpy.random.rand(1000)
     torch.rand(1000)
 
 
 def seed_everything() -> None:
     random.seed(0)
-    numpy.random.seed(0)  # noqa: NPY002
+    numpy.random.seed(0)
     torch.manual_seed(0)
 
 
@@ -168,7 +168,7 @@ def ignore_signals() -> None:
 RETURNED: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "array without dimensions": (lambda: numpy.array(0.5), OK),
     "array of one number": (lambda: numpy.array([0.5]), ERROR),
-    "tensor": (lambda: torch.tensor(0.5, requires_grad=True), OK),
+    "tensor": (lambda: torch.tensor(0.5), OK),
     "tensor on meta": (lambda: torch.tensor(0.5, device="meta"), ERROR),
     "true": (lambda: True, ERROR),
     "complex": (lambda: 0.5 + 0j, ERROR),
@@ -250,29 +250,33 @@ class Kind:
 
 
 class Kinds(Space):
-    """One decision: which of the evaluators."""
+    """Which of the evaluators, and a coin: each is proposed in two ways."""
 
-    decisions = (
-        Decision("evaluator", "network", 0, "evaluator", NAMES),
-        Decision("half", "network", 1, "half", ("left", "right")),
-    )
+    decisions = ()
+
+    def __init__(self, names=NAMES):
+        self.names = tuple(names)
+        self.decisions = (
+            Decision("evaluator", "network", 0, "evaluator", self.names),
+            Decision("coin", "network", 1, "coin", ("heads", "tails")),
+        )
 
     def decode(self, tokens):
         self.check(tokens)
-        return Kind(NAMES[tokens[0]])
+        return Kind(self.names[tokens[0]])
 
     def encode(self, genotype):
-        return NAMES.index(genotype.key), 0
+        return self.names.index(genotype.key), 0
 
     def settings(self):
-        return {}
+        return {"names": list(self.names)}
 
 
 class InTurn(RandomSearch):
     """Proposes each evaluator once, and then again."""
 
     def _draw(self, numbers):
-        return [self.proposal(n, (n % len(NAMES), 0)) for n in numbers]
+        return [self.proposal(n, (n % len(self.space.names), 0)) for n in numbers]
 
 
 def hostile(kind: Kind, seed: int) -> Any:

@@ -154,7 +154,7 @@ class PolicyGradient(Controller):
     def _update(self, batch: list[Outcome]) -> None:
         """One update. If a number overflows in it, as the squares of rewards of 1e30 do, nothing is
         learnt from this batch, and ``last_update["cause"]`` says so."""
-        before = self.state_dict()
+        before, numbers = self.state_dict(), [o.proposal.number for o in batch]
         with one_thread(), torch.enable_grad():
             tokens = torch.tensor([o.proposal.tokens for o in batch])
             old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
@@ -162,7 +162,7 @@ class PolicyGradient(Controller):
             expected = self.expected(rewards)
             measured = self.update(tokens, old_log_probs, rewards)
         self.last_update = {
-            "numbers": [o.proposal.number for o in batch],
+            "numbers": numbers,
             "reward": rewards.mean().item(),
             "baseline_before": expected,
             "baseline": self.baseline,
@@ -172,7 +172,7 @@ class PolicyGradient(Controller):
             highest = max((o.reward for o in batch), key=abs)
             cause = f"taken back: a number overflowed (a reward was {highest:g})"
             self.load_state_dict(before)
-            self.last_update = {"numbers": self.last_update["numbers"], "cause": cause}
+            self.last_update = {"numbers": numbers, "cause": cause}
         self.updates += 1
 
     @abstractmethod

@@ -194,7 +194,7 @@ def packed(function: Callable[..., Any]) -> bytes:
     """The function as bytes for a worker, or an error that says why it cannot be sent."""
     try:
         data = bytes(ForkingPickler.dumps(function))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except Exception as error:  # of the pickler, or of a class of the user's own
         raise WorkbenchError(
             f"this function cannot be sent to a worker process ({error}). {ADVICE}"
         ) from error

@@ -120,7 +120,7 @@ class TrainingEvaluator:
                 f"TrainingEvaluator there are {listed(allowed)}"
             )
         with torch.device("meta"):  # no memory, no weights: a wrong setting is found here
-            self.build(zoo.get("darts-v2"))
+            self.build(zoo.get("amoebanet-d"))
 
     def build(self, genotype: Genotype) -> CellNetwork:
         """The child network, with fresh weights from torch's global generator."""
@@ -240,11 +240,13 @@ def checked(found: Any) -> Evaluation:
             cause = f"the evaluator returned the reward {reward!r:.80}, not a finite number"
             status = "diverged"
         reward = None
+    else:
+        reward = number("reward", reward, -LARGEST, LARGEST)
     curves = [dict(epoch) for epoch in given.curves]
     text = json.dumps(curves, ensure_ascii=False).encode(errors="replace")
     whole("the size of the curves in bytes", len(text), 0, MOST_CURVES)
     return Evaluation(
-        reward=optional(number, "reward", reward, -LARGEST, LARGEST),
+        reward=reward,
         status=choice("status", status, STATUSES),
         cause=None if cause is None else one_line(cause, 500),
         parameters=optional(whole, "parameters", given.parameters, 0, MOST_WHOLE),

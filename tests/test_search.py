@@ -374,19 +374,23 @@ def test_first_trials_that_fail_in_different_ways_stop_nothing(tmp_path):
 
 
 class Elsewhere(Executor):
-    """Two workers, as it were; ``ends`` says how each trial ends, given its attempt."""
+    """Two workers, as it were; ``ends(n, attempt)`` says how the n-th architecture ends."""
 
     def __init__(self, ends):
         super().__init__(workers=2)
-        self.ends, self.seen = ends, []
+        self.ends = ends
+        self.seen = []  # keys of what was started, and how many workers were free then
+        self.keys = {}
 
     def begin(self, future, worker, arguments):
+        self.keys[future] = arguments[0].key
         self.seen.append((arguments[0].key, self.free))
 
     def await_one(self, running, timeout):
         for future in running[-1:]:
-            place = self.workers.index(future)
-            future.set_result(self.ends(len(self.seen), place))
+            keys = [key for key, _ in self.seen]
+            key = self.keys[future]
+            future.set_result(self.ends(list(dict.fromkeys(keys)).index(key), keys.count(key)))
 
 
 def dies(search, monkeypatch, executor="inline"):
@@ -466,13 +470,16 @@ GOOD = Finished("ok", Evaluation(0.5))
 @pytest.mark.parametrize("second", ["good", "failed"])
 def test_killed_or_out_of_memory_runs_once_more_alone(tmp_path, failed, second):
     search = new(tmp_path / "run", controller="RandomSearch", failure_reward=-1.0)
-    ends = {1: GOOD, 2: failed, 4: GOOD if second == "good" else failed}
-    executor = Elsewhere(lambda count, place: ends.get(count, GOOD))
+
+    def ends(number, attempt):
+        return failed if number == 1 and (attempt == 1 or second == "failed") else GOOD
+
+    executor = Elsewhere(ends)
     search.run(6, executor)
     keys = [key for key, _ in executor.seen]
     frees = [free for _, free in executor.seen]
     again = next(n for n in range(1, len(keys)) if keys[n] in keys[:n])
-    assert frees[again] == 1  # of two workers: nothing else ran
+    assert (again, frees[again]) == (2, 1)  # of two workers: nothing else ran
     assert frees[again + 1] == 1  # and nothing was started beside it
     trials = {trial.key: trial for trial in search.store.finished_after(0)}
     trial = trials[keys[again]]
@@ -494,8 +501,8 @@ def test_the_second_try_outlives_the_process(tmp_path, monkeypatch):
     """Killed once; then the search dies, with the second try not begun or under way."""
     search = new(tmp_path / "run", controller="RandomSearch")
 
-    def first(count, place):
-        if count > 1:
+    def first(number, attempt):
+        if attempt > 1:
             raise KeyboardInterrupt
         return KILL
 

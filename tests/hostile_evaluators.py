@@ -236,6 +236,8 @@ LEFT: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "three threads": (after(lambda: torch.set_num_threads(3)), OK),
     "other device": (after(lambda: torch.set_default_device("meta")), OK),
     "deterministic": (after(lambda: torch.use_deterministic_algorithms(True)), OK),
+    "autocast": (after(lambda: torch.set_autocast_enabled("cpu", True)), OK),
+    "numpy that raises": (after(lambda: numpy.seterr(all="raise")), OK),
     "seeds": (after(seed_everything), OK),
     "random numbers": (after(use_random_numbers), OK),
     "no garbage collection": (after(gc.disable), OK),

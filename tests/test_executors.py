@@ -104,6 +104,12 @@ def test_killed_from_outside(executor):
     assert one(executor, "echo", 5).value == 5
 
 
+def test_signal_without_a_name(executor):
+    record = one(executor, "signal", signal.SIGRTMIN + 3)
+    assert record.status == "crashed"
+    assert record.cause.endswith(f"(signal {signal.SIGRTMIN + 3})")
+
+
 def test_timeout_within_reach_of_the_limit(executor):
     pid = one(executor, "pid").value  # the worker is up: the limit is counted from now
     start = time.monotonic()

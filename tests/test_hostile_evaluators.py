@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 
+import numpy
 import pytest
 import torch
 from hostile_evaluators import ALL, LEFT, NAMES, InTurn, Kinds, Shapeless, Unprintable, hostile
@@ -95,6 +96,8 @@ def test_torch_is_as_it_was_after_a_child(tmp_path, name):
             torch.get_num_threads(),
             torch.get_default_device(),
             torch.are_deterministic_algorithms_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            numpy.geterr(),
         )
 
     before, inside = settings(), []

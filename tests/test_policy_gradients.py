@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 
+import numpy
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -488,3 +489,14 @@ def test_updates_do_not_depend_on_what_torch_was_set_to(kind):
             torch.set_num_threads(threads)
             torch.set_default_dtype(dtype)
     assert same(plain.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_choices_that_are_all_but_impossible_are_drawn_from(kind):
+    """Even if numpy was told to raise at numbers that are too small for it."""
+    controller = single(kind)
+    with torch.no_grad():
+        controller.policy.head_bias[0, 0, 0] = 200.0
+    with numpy.errstate(all="raise"):
+        proposals = controller.ask(20)
+    assert all(proposal.distributions.min() == 0 for proposal in proposals)

@@ -115,10 +115,10 @@ class PolicyGradient(Controller):
         real = real_choices(self.policy.choices)  # (T, C)
         shape = (count, *real.shape)
         uniform = [self.generator(n, tries).random(shape, numpy.float32) for n in numbers]
-        with one_thread():
+        with one_thread(), numpy.errstate(under="ignore"):
             *drawn, log_p = self.policy.draw(torch.from_numpy(numpy.concatenate(uniform)), heat)
+            distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
         tokens, log_probs = (map(tuple, column.tolist()) for column in drawn)
-        distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
         places = numpy.repeat(numbers, count).tolist()
         rows = zip(places, tokens, log_probs, distributions, strict=True)
         for row in {row[:2]: row for row in rows}.values():  # the same tokens once

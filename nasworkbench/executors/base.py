@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy
 import torch
 
 from ..controllers.policy import one_thread
@@ -100,11 +101,13 @@ class Executor(ABC):
 def call(
     function: Callable[..., Any], arguments: tuple[Any, ...], worker: int = 0, threads: int = 1
 ) -> Finished:
-    """Run a task here, with so many torch threads; see :func:`one_thread`. One that raises is a
-    result like another; only Ctrl-C is let through."""
+    """Run a task here, with so many torch threads, float32 and gradients. It leaves behind no other
+    settings of torch and numpy. One that raises is a result like another; only Ctrl-C is let
+    through."""
     start = time.perf_counter()
+    plain = torch.autocast("cpu", enabled=False)
     try:
-        with one_thread(), torch.enable_grad():
+        with one_thread(), torch.enable_grad(), plain, numpy.errstate():
             torch.set_num_threads(threads)
             value, status, cause = function(*arguments), "ok", None
     except KeyboardInterrupt:

@@ -220,7 +220,7 @@ def _death(code: int) -> str:
         return f"its process ended with exit code {code}"
     if -code == signal.SIGKILL:
         return f"{KILLED}: killed from outside, perhaps for lack of memory"
-    return f"its process died of {signal.Signals(-code).name}"
+    return f"its process died of {signal.strsignal(-code)} (signal {-code})"
 
 
 def _work(pipe: Connection, worker: int, gpu: str | None) -> None:

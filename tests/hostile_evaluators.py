@@ -224,6 +224,20 @@ RAISED: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "recursion": (recurse, ERROR),
     "memory": (throw(MemoryError("x")), {"out_of_memory"}),
 }
+def fork() -> None:
+    os.fork()
+
+
+def fork_and_raise() -> None:
+    if os.fork() == 0:
+        raise ValueError("in the child")
+
+
+def fork_and_exit() -> None:
+    if os.fork() == 0:
+        sys.exit()
+
+
 LEFT: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "thread": (after(leave_a_thread), OK),
     "closed output": (after(close_stdout), OK),
@@ -238,6 +252,9 @@ LEFT: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "deterministic": (after(lambda: torch.use_deterministic_algorithms(True)), OK),
     "autocast": (after(lambda: torch.set_autocast_enabled("cpu", True)), OK),
     "numpy that raises": (after(lambda: numpy.seterr(all="raise")), OK),
+    "fork": (after(fork), OK),
+    "fork that raises": (after(fork_and_raise), OK),
+    "fork that exits": (after(fork_and_exit), OK),
     "seeds": (after(seed_everything), OK),
     "random numbers": (after(use_random_numbers), OK),
     "no garbage collection": (after(gc.disable), OK),

@@ -224,6 +224,8 @@ RAISED: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "recursion": (recurse, ERROR),
     "memory": (throw(MemoryError("x")), {"out_of_memory"}),
 }
+
+
 def fork() -> None:
     os.fork()
 

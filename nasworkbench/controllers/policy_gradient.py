@@ -169,8 +169,8 @@ class PolicyGradient(Controller):
             **measured,
         }
         if not _is_finite(self.state_dict()):
-            highest = max((o.reward for o in batch), key=abs)
-            cause = f"taken back: a number overflowed (a reward was {highest:g})"
+            largest = max((o.reward for o in batch), key=abs)
+            cause = f"taken back: a number overflowed (a reward was {largest:g})"
             self.load_state_dict(before)
             self.last_update = {"numbers": numbers, "cause": cause}
         self.updates += 1

@@ -18,9 +18,6 @@ import torch
 
 from ..controllers.policy import one_thread
 
-#: How the cause of a ``crashed`` task begins if its process was killed from outside.
-KILLED = "its process died of SIGKILL"
-
 
 @dataclass(frozen=True)
 class Finished:

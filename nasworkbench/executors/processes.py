@@ -29,7 +29,7 @@ import torch.multiprocessing  # registers how tensors travel: by shared memory
 
 from ..checks import number, optional, whole
 from ..errors import WorkbenchError
-from .base import KILLED, Executor, Finished, call, failure
+from .base import Executor, Finished, call, failure
 
 #: Seconds between two checks of time limits, and that silent processes still live. The end of a
 #: process closes its pipe, which is noticed at once, unless another process that it has left behind
@@ -38,9 +38,6 @@ CHECK = 0.1
 
 #: A worker that was killed while it started, or stopped, is started so many times more.
 MORE_STARTS = 2
-
-#: What else can be done with a function that no other process can have.
-ADVICE = "Put it into a .py file, import it from there, or run inline"
 
 
 class ProcessExecutor(Executor):
@@ -145,9 +142,7 @@ class _Worker:
                     self.future.set_result(message)
                     return
                 if message is not None:
-                    raise WorkbenchError(
-                        f"a worker process cannot load the function: {message}. {ADVICE}"
-                    )
+                    raise WorkbenchError(f"a worker process cannot load the function: {message}")
                 self._send_task()  # its start is not the task's time
         except (EOFError, OSError):
             dead = True
@@ -192,18 +187,19 @@ class _Worker:
 
 def packed(function: Callable[..., Any]) -> bytes:
     """The function as bytes for a worker, or an error that says why it cannot be sent."""
+    advice = "Put it into a .py file, import it from there, or run inline"
     try:
         data = bytes(ForkingPickler.dumps(function))
     except Exception as error:  # of the pickler, or of a class of the user's own
         raise WorkbenchError(
-            f"this function cannot be sent to a worker process ({error}). {ADVICE}"
+            f"this function cannot be sent to a worker process ({error}). {advice}"
         ) from error
     if not hasattr(sys.modules["__main__"], "__file__"):
         texts = [value for _, value, _ in pickletools.genops(data) if isinstance(value, str)]
         if "__main__" in texts:  # the name of the module, then that of the thing
             raise WorkbenchError(
                 f"{texts[texts.index('__main__') + 1]} is defined in a notebook or at a prompt: a "
-                f"worker process, which starts as a fresh Python, cannot import it. {ADVICE}"
+                f"worker process, which starts as a fresh Python, cannot import it. {advice}"
             )
     return data
 
@@ -219,7 +215,7 @@ def _death(code: int) -> str:
     if code >= 0:
         return f"its process ended with exit code {code}"
     if -code == signal.SIGKILL:
-        return f"{KILLED}: killed from outside, perhaps for lack of memory"
+        return "its process died of SIGKILL: killed from outside, perhaps for lack of memory"
     return f"its process died of {signal.strsignal(-code)} (signal {-code})"
 
 

@@ -20,7 +20,6 @@ from tqdm import tqdm
 from ..controllers import Controller, Outcome
 from ..errors import SettingsError, StoreError, WorkbenchError
 from ..executors import Executor, Finished, InlineExecutor
-from ..executors.base import KILLED
 from ..progress import bar
 from ..training.evaluator import checked_end
 from .background import Background
@@ -206,13 +205,12 @@ class Loop:
         if evaluation.status == "stopped" and self.control.stopping:
             return  # it stays among the running ones and is stored as stopped
         trial, _ = self.running.pop(future)
-        trial.status, trial.cause = evaluation.status, evaluation.cause
-        trial.reward, trial.curves = evaluation.reward, evaluation.curves
-        trial.parameters = evaluation.parameters
-        trial.seconds, trial.worker = evaluation.seconds or 0.0, worker
+        for name in ("status", "cause", "reward", "curves", "parameters", "seconds"):
+            setattr(trial, name, getattr(evaluation, name))
+        trial.worker = worker
         if trial.status == "stopped":  # a word for trials that run again
             trial.status, trial.cause = "error", "the evaluator stopped without being told to"
-        killed = trial.status == "crashed" and str(trial.cause).startswith(KILLED)
+        killed = trial.status == "crashed" and "SIGKILL" in str(trial.cause)
         if (killed or trial.status == "out_of_memory") and trial.number not in self.alone:
             self.alone.add(trial.number)  # others may have taken the memory
             trial.status, trial.cause = "stopped", f"{trial.cause}{ALONE}"

@@ -237,8 +237,8 @@ def checked(found: Any) -> Evaluation:
     status, cause, reward = given.status, given.cause, given.reward
     if reward is None or not math.isfinite(reward):
         if status == "ok":
-            cause = f"the evaluator returned the reward {reward!r:.80}, not a finite number"
             status = "diverged"
+            cause = f"the evaluator returned the reward {reward!r:.80}, not a finite number"
         reward = None
     else:
         reward = number("reward", reward, -LARGEST, LARGEST)
@@ -271,4 +271,4 @@ def checked_end(future: Future[Finished]) -> tuple[Evaluation, int | None]:
         return replace(evaluation, seconds=number("seconds", ended.seconds, 0.0)), worker
 
     done = call(check, ())
-    return done.value if done.status == "ok" else (Evaluation(None, "error", done.cause), None)
+    return done.value or (Evaluation(None, "error", done.cause, seconds=0.0), None)

@@ -171,7 +171,7 @@ class Search(Background):
 
         Args:
             trials: how many *more*; None: as many as the last call had left.
-            executor: ``inline`` (here, one by one, with one torch thread; reproducible to the trial;
+            executor: ``inline`` (here, one by one, one torch thread; reproducible to the trial;
                 ``InlineExecutor(Task(evaluator), threads=4)`` has more) or ``processes``;
                 or an executor of your own, which is called with a genotype and a seed, gives an
                 :class:`Evaluation`, and serves several searches.

@@ -80,7 +80,7 @@ def choice(
     words = tuple(allowed)
     if not isinstance(value, str) or value not in words:
         raise error(f"{name} must be one of {listed(words)}, got {shown(value)}")
-    return value
+    return words[words.index(value)]  # not an object of the user's own class
 
 
 def optional(

@@ -17,6 +17,7 @@ import numpy
 import torch
 
 from .checks import choice, number, optional, whole
+from .controllers.policy import one_thread
 from .data import Dataset
 from .progress import duration
 from .spaces import CellSpace
@@ -179,12 +180,8 @@ def forecast(
     """
     workers = tier.workers if workers is None else workers
     evaluator = TrainingEvaluator(dataset, tier.recipe, tier.cells, tier.filters, device=device)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         training, validation = numpy.mean([_batch_seconds(evaluator, n) for n in range(3)], axis=0)
-    finally:
-        torch.set_num_threads(threads)
 
     def seconds(recipe: Recipe) -> float:
         steps = recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size)

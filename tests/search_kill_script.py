@@ -2,6 +2,7 @@
 
     python search_kill_script.py chain FOLDER     kill -9 at many moments of an inline search
     python search_kill_script.py processes FOLDER one run with workers, to be killed from outside
+    python search_kill_script.py deaths FOLDER    a child that takes the process with it
 
 The first imports torch once and forks: each fork resumes the search and dies by SIGKILL at the
 moment it was given, just as a process of its own would, at a hundredth of the price.
@@ -16,7 +17,7 @@ import signal
 import sys
 from pathlib import Path
 
-from search_helpers import CONTROLLERS, share_or_fail, slow_share, small_space
+from search_helpers import CONTROLLERS, operations, share_or_fail, slow_share, small_space
 
 from nasworkbench import Search
 from nasworkbench import report as report_module
@@ -176,5 +177,27 @@ def processes(folder: Path) -> None:
     print("finished", flush=True)
 
 
+def exits_at_two_pools(genotype) -> float:
+    if operations(genotype)[:2] == ["avg_pool_3x3"] * 2:
+        os._exit(7)
+    return share_or_fail(genotype)
+
+
+def deaths(folder: Path) -> None:
+    """Go on until 40 trials have ended, however often the process dies; print its exit codes."""
+    space, codes = small_space(), []
+    search = Search(space, CONTROLLERS["PPO"](space), exits_at_two_pools, folder, seed=5)
+    search.store.set_meta(goal=40)
+    search.store.close()
+    while (not codes or codes[-1]) and len(codes) < 100:
+        child = os.fork()
+        if child == 0:
+            Search.resume(folder, evaluator=exits_at_two_pools).run()
+            os._exit(0)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print(json.dumps(codes))
+
+
 if __name__ == "__main__":
-    {"chain": chain, "report": report, "processes": processes}[sys.argv[1]](Path(sys.argv[2]))
+    commands = {"chain": chain, "report": report, "processes": processes, "deaths": deaths}
+    commands[sys.argv[1]](Path(sys.argv[2]))

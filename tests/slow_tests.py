@@ -10,7 +10,9 @@ SLOW: dict[str, set[str]] = {
     "test_dashboard": {"test_failures_with_processes_are_shown"},
     "test_data": {"test_a_spawned_process_shares_the_images"},
     "test_executors": set(),
+    "test_faults": set(),
     "test_files": {"test_a_full_disk_leaves_the_old_files"},
+    "test_hostile_evaluators": {"test_every_trial_ends_and_is_told"},
     "test_hostile_files": set(),
     "test_job": set(),
     "test_learning": set(),
@@ -20,6 +22,8 @@ SLOW: dict[str, set[str]] = {
     "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},
     "test_search": {
         "test_processes_hold_duplicates_back",
+        "test_a_killed_worker_s_trial_is_tried_again",
+        "test_a_search_whose_first_trials_all_fail_alike_stops",
         "test_processes_with_all_kinds_of_failure",
     },
     "test_search_kill": set(),
@@ -28,7 +32,10 @@ SLOW: dict[str, set[str]] = {
         "test_program_that_ends_stops_its_search",
         "test_second_process_is_refused",
     },
-    "test_search_training": {"test_search_never_touches_test_data"},
+    "test_search_training": {
+        "test_inline_and_processes_are_equal_to_the_bit",
+        "test_search_never_touches_test_data",
+    },
     "test_table_building": {
         "test_crashed_worker_then_complete",
         "test_ctrl_c_and_kill_in_the_middle",

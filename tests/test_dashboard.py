@@ -19,7 +19,7 @@ from search_helpers import (
 )
 
 from nasworkbench import GraphSpace, RandomSearch, Search
-from nasworkbench.errors import SettingsError, StoreError
+from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
 from nasworkbench.widgets.dashboard import SearchDashboard
 from nasworkbench.widgets.dashboard.state import PHASES, DashboardState, Pace, Run, in_words
 from nasworkbench.widgets.dashboard.tabs import TABS
@@ -155,7 +155,9 @@ def test_causes_are_text_and_only_the_last_are_listed(tmp_path):
     search = new(tmp_path / "run", fails)
     state = DashboardState(search)
     assert TABS["Failures"].words(state) == "No trial has failed."
-    search.run(7)
+    with pytest.raises(WorkbenchError, match="first 5 trials have all failed alike"):
+        search.run(7)
+    search.run()
     state.read()
     shown = TABS["Failures"].words(state)
     assert shown.startswith("7 of 7 trials failed (7 error); the last 5:")
@@ -488,9 +490,9 @@ def test_an_empty_search_and_one_without_successes(tmp_path, dashboards):
         raise ValueError("no")
 
     search = new(tmp_path / "failed", fails)
-    search.run(5)
+    search.run(4)
     shown = dashboards(search)
-    assert "5 failed" in words(shown.numbers)
+    assert "4 failed" in words(shown.numbers)
     assert TABS["Rewards"].words(shown.state) == ""
     assert TABS["Best cell"].picture(shown.state) is None
 
@@ -570,6 +572,17 @@ def test_updates_with_measures_of_their_own(tmp_path, dashboards):
     state = dashboards(search).state
     assert TABS["Controller"].picture(state).startswith(b"\x89PNG")
     assert TABS["Controller"].words(state) == "Own after 2 updates."
+
+
+def test_an_update_that_was_taken_back_says_why(tmp_path, dashboards):
+    rewards = iter([0.5, 1e30, 0.25, 0.75, 0.5] * 9)
+    search = new(tmp_path / "run", lambda genotype: next(rewards))
+    search.run(5)
+    state = dashboards(search).state
+    assert TABS["Controller"].words(state) == (
+        "PPO after 1 update: the last one was taken back: a number overflowed (a reward was 1e+30)."
+    )
+    assert TABS["Controller"].picture(state).startswith(b"\x89PNG")
 
 
 # --- the end ------------------------------------------------------------------------------------

@@ -212,9 +212,19 @@ def controller(kind, policy, **changes):
     return made
 
 
+SIGMA = 5  #: the tests below fail for one seed in a million of a right estimator
+
+
+def chi_square_sigmas(value, degrees):
+    """How many sigma a chi-square number is off (Wilson and Hilferty 1931)."""
+    spread = 2 / (9 * degrees)
+    return ((value / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
+
+
 @pytest.mark.parametrize("baseline", [0.0, 0.5])
-def test_the_mean_of_reinforces_estimates(baseline):
-    """In 40 random directions the mean of 300 batches of 20 lies within 4 standard errors."""
+def test_the_mean_and_the_spread_of_reinforces_estimates(baseline):
+    """300 batches of 20, along the main axes of the exact covariance of one token sequence's
+    estimate: there the errors are uncorrelated, and how large they should be is known."""
     policy, generator = make_policy(), torch.Generator().manual_seed(1)
     exact, estimates = ONE.exact_gradient(policy), []
     learner = controller(Reinforce, policy)
@@ -222,15 +232,22 @@ def test_the_mean_of_reinforces_estimates(baseline):
         tokens, _, _ = policy.sample(20, generator)
         learner.baseline = baseline
         estimates.append(step_of(learner, tokens, ONE.rewards_of(tokens)))
-    directions = torch.randn(len(exact), 40, dtype=torch.float64, generator=generator)
-    found = torch.stack(estimates) @ directions
-    errors = (found.mean(0) - exact @ directions) / (found.std(0) / math.sqrt(300))
-    assert errors.abs().max() < 4  # of 40 standard normal numbers: once in 400 sets of them
-    assert 0.5 < errors.square().mean() < 2  # and the standard errors are no mere upper bounds
-    # the variance of a batch is that of one token sequence, over 20
-    assert torch.stack(estimates).var(0).sum().item() == pytest.approx(
-        spread(policy, baseline) / 20, rel=0.1
-    )
+    p, scores = ONE.probabilities(policy).detach(), ONE.scores(policy)
+    single = (ONE.rewards - baseline)[:, None] * scores - exact
+    _, sizes, axes = torch.linalg.svd(p.sqrt()[:, None] * single, full_matrices=False)
+    main = sizes > 0.1 * sizes[0]  # a hundredth of the variance; along lesser ones all is chance
+    whitened = axes[main].T / sizes[main]
+    degrees = int(main.sum())
+    assert degrees >= 5
+    errors = (torch.stack(estimates) - exact) @ whitened * math.sqrt(20)  # of variance 1 each
+    of_mean = errors.mean(0) * math.sqrt(300)
+    assert abs(chi_square_sigmas(of_mean.square().sum().item(), degrees)) < SIGMA
+    assert of_mean.abs().max() < SIGMA
+    # the squares' own spread has a part from the fourth moment of a single token sequence
+    fourth = (p @ (single @ whitened).square().sum(1).square()).item()
+    variance = 2 * degrees + (fourth - degrees**2 - 2 * degrees) / 20
+    squares = errors.square().sum(1).mean().item()
+    assert abs(squares - degrees) < SIGMA * math.sqrt(variance / 300)
 
 
 @pytest.mark.parametrize("baseline", [None, 0.3])

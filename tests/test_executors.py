@@ -1,5 +1,6 @@
 """Functions that run elsewhere: all ways to end, and nothing left behind."""
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -101,6 +102,12 @@ def test_killed_from_outside(executor):
     assert "SIGKILL" in record.cause
     assert "memory" in record.cause
     assert one(executor, "echo", 5).value == 5
+
+
+def test_signal_without_a_name(executor):
+    record = one(executor, "signal", signal.SIGRTMIN + 3)
+    assert record.status == "crashed"
+    assert record.cause.endswith(f"(signal {signal.SIGRTMIN + 3})")
 
 
 def test_timeout_within_reach_of_the_limit(executor):
@@ -218,10 +225,32 @@ def test_time_limit_out_of_range(limit):
         ProcessExecutor(act, time_limit=limit)
 
 
-def test_lambda_cannot_be_sent():
+def with_a_closure():
+    secret = 3
+
+    def mine():
+        return secret
+
+    return mine
+
+
+class Refuses:
+    def __call__(self):
+        return 1
+
+    def __reduce__(self):
+        raise ValueError("not to be sent")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda: 1, functools.partial(lambda: 1), with_a_closure(), open(os.devnull).read, Refuses()],  # noqa: SIM115
+    ids=["lambda", "partial of a lambda", "closure", "method of a file", "refuses"],
+)
+def test_function_that_cannot_be_sent(function):
     before = children(os.getpid())
     with pytest.raises(WorkbenchError, match=r"cannot be sent to a worker process.*\.py file"):
-        ProcessExecutor(lambda: 1)
+        ProcessExecutor(function)
     assert children(os.getpid()) == before  # not one worker was started
 
 
@@ -238,15 +267,27 @@ def test_function_that_cannot_be_loaded_ends_at_once():
     assert not any(map(alive, pids))
 
 
+CLASS = "class Mine:\n    def __call__(self, x):\n        return x\n"
+
+
 @pytest.mark.parametrize(
     "definition, name",
     [
         ("def mine(x):\n    return x\n", "mine"),
-        ("class Mine:\n    def __call__(self, x):\n        return x\nmine = Mine()\n", "Mine"),
+        (f"{CLASS}mine = Mine()\n", "Mine"),
+        (f"{CLASS}mine = Mine().__call__\n", "Mine"),
+        ("def f(x, y=0):\n    return x\nmine = functools.partial(f, y=1)\n", "f"),
+        ("def f(x, y):\n    return x\nmine = P(P(f, y=1), y=2)\n", "f"),
+        (f"{CLASS}mine = functools.partial(Mine())\n", "Mine"),
+        (f"{CLASS}mine = Task(functools.partial(Mine()))\n", "Mine"),
+        (f"{CLASS}mine = functools.partial(print, Mine)\n", "Mine"),
     ],
 )
 def test_function_of_a_prompt(definition, name):
     code = (
+        "import functools\n"
+        "from functools import partial as P\n"
+        "from nasworkbench.training.evaluator import Task\n"
         f"{definition}\n"
         "from nasworkbench.executors import ProcessExecutor\n"
         "from nasworkbench.errors import WorkbenchError\n"
@@ -280,6 +321,95 @@ def test_unguarded_script(tmp_path):
     assert 'if __name__ == "__main__"' in errors.splitlines()[-1]
     assert "a worker process died while it started" in errors.splitlines()[-1]
     assert len(list(tmp_path.glob("ran-*"))) == 2  # the script itself and its one worker
+
+
+# --- workers that do not start -------------------------------------------------------------------
+
+
+def starting(executor):
+    """The process of its only worker, which has not got ready."""
+    return executor._processes[0].process
+
+
+def wait_for_another(executor, old):
+    """Wait until the worker has been started anew, or has ended a task."""
+    while starting(executor) is old:
+        assert executor.wait(0.05) == []
+
+
+def test_killed_twice_while_it_starts_it_is_started_again():
+    with ProcessExecutor(act, workers=1) as executor:
+        executor.submit("echo", 3)
+        for _ in range(2):
+            old = starting(executor)
+            old.kill()
+            wait_for_another(executor, old)
+        (future,) = executor.wait(60)
+        assert future.result().value == 3
+        assert one(executor, "kill").status == "crashed"  # and its failed starts are forgotten
+        starting(executor).kill()
+        assert one(executor, "echo", 4).value == 4
+
+
+def test_killed_three_times_while_it_starts():
+    with ProcessExecutor(act, workers=1) as executor:
+        executor.submit("echo", 3)
+        with pytest.raises(WorkbenchError) as caught:
+            for _ in range(3):
+                old = starting(executor)
+                old.kill()
+                wait_for_another(executor, old)
+    words = str(caught.value)
+    assert "a worker process died while it started: its process died of SIGKILL" in words
+    assert "memory" in words and "fewer workers" in words
+    assert "__main__" not in words
+
+
+def test_stopped_while_it_starts_it_is_started_again(monkeypatch):
+    with ProcessExecutor(act, workers=1) as executor:
+        executor.submit("echo", 3)
+        old = starting(executor)
+        os.kill(old.pid, signal.SIGSTOP)
+        monkeypatch.setattr(ProcessExecutor, "start_limit", 0.3)
+        wait_for_another(executor, old)
+        monkeypatch.undo()
+        (future,) = executor.wait(60)
+        assert future.result().value == 3
+        assert not alive(old.pid)
+
+
+def test_never_started_in_time(monkeypatch):
+    monkeypatch.setattr(ProcessExecutor, "start_limit", 0.1)
+    before = processes()
+    with ProcessExecutor(act, workers=1) as executor:
+        executor.submit("echo", 3)
+        with pytest.raises(
+            WorkbenchError, match=r"a worker process had not started after 0\.1 s.*fewer workers"
+        ):
+            executor.wait(60)
+    assert processes() == before
+
+
+def test_a_long_function_and_a_stopped_worker(monkeypatch):
+    """More than fits into a pipe, which nobody reads: the executor is made all the same."""
+    function = functools.partial(act, "echo", b"x" * 10**7)
+    stopped = []
+    begin = multiprocessing.get_context("spawn").Process.start
+
+    def start_and_stop(process):
+        begin(process)
+        if not stopped:
+            stopped.append(process.pid)
+            os.kill(process.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", start_and_stop)
+    with ProcessExecutor(function, workers=1) as executor:
+        executor.submit()
+        with monkeypatch.context() as patch:
+            patch.setattr(ProcessExecutor, "start_limit", 0.3)
+            wait_for_another(executor, starting(executor))
+        (future,) = executor.wait(60)
+        assert future.result().value == b"x" * 10**7
 
 
 # --- the end of the parent ----------------------------------------------------------------------
@@ -348,16 +478,33 @@ def test_inline():
     assert future.cancelled()
 
 
-def test_inline_task_has_the_threads_of_the_maker():
+def test_inline_task_has_one_thread_unless_told():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        executor = InlineExecutor(act)
-        torch.set_num_threads(1)
-        assert one(executor, "threads").value == 2
-        assert torch.get_num_threads() == 1
+        assert one(InlineExecutor(act), "threads").value == 1
+        assert one(InlineExecutor(act, threads=3), "threads").value == 3
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [0, 1.5, "2", None])
+def test_inline_threads_out_of_range(threads):
+    with pytest.raises(SettingsError, match="threads must be a whole number from 1, got "):
+        InlineExecutor(act, threads=threads)
+
+
+def test_tasks_compute_in_float32_wherever_they_run(executor):
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert one(InlineExecutor(act), "dtype").value == torch.float32
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(before)
+    assert one(executor, "double").value is None
+    assert one(executor, "dtype").value == torch.float32  # of the next task, of the same process
 
 
 def test_inline_lets_ctrl_c_through():
@@ -396,13 +543,24 @@ def test_what_counts_as_out_of_memory(error, status):
     assert "test_executors.py, line " in record.cause
 
 
-def test_cause_is_one_short_line():
+@pytest.mark.parametrize("text", ["first\nsecond" + "x" * 1000, "\x1b[31m\x00 \ud800 \u202e"])
+def test_cause_is_one_short_line(text):
     def fail():
-        raise ValueError("first\nsecond" + "x" * 1000)
+        raise ValueError(text)
 
     record = one(InlineExecutor(fail))
-    assert "\n" not in record.cause
+    assert record.cause.isprintable()
     assert len(record.cause) < 400
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), StopIteration()])
+def test_exit_is_an_error_like_another(error):
+    def fail():
+        raise error
+
+    record = one(InlineExecutor(fail))
+    assert record.status == "error"
+    assert record.cause.startswith(f"{type(error).__name__}: ")
 
 
 @pytest.mark.parametrize(

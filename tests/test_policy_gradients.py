@@ -7,11 +7,18 @@ gradient is caught instead of taken.
 
 import itertools
 import json
+import math
 
+import numpy
 import pytest
 import torch
+from matplotlib.figure import Figure
+from search_helpers import same, small_space
 
+from nasworkbench import Search
 from nasworkbench.controllers import PPO, Outcome, Proposal, Reinforce
+from nasworkbench.errors import WorkbenchError
+from nasworkbench.plots import draw_updates, update_rows
 from nasworkbench.spaces import CellSpace
 
 SPACE = CellSpace(1, ("conv_3x3", "identity"), ("add",))
@@ -355,3 +362,141 @@ def test_an_update_makes_rewarded_strings_more_likely(kind):
     assert after[0] > before[0] and after[1] < before[1]
     assert controller.last_update["reward"] == 0.5
     assert controller.last_update["entropy"] > 0
+
+
+# --- updates that overflow ------------------------------------------------------------------------
+
+
+def tell(controller, *rewards):
+    proposals = controller.ask(len(rewards))
+    controller.tell([Outcome(p, r) for p, r in zip(proposals, rewards, strict=True)])
+
+
+def learnt(controller):
+    state = controller.state_dict()
+    return {name: state[name] for name in ("baseline", "policy", "moments")}
+
+
+def single(kind, **changes):
+    """As every search has it: in single precision."""
+    return kind(SPACE, 1, **{"hidden": 5, "batch_size": 2, "learning_rate": 0.05, **changes})
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("reward", [1e25, -1e30, 3e38])
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_an_update_that_overflows_is_taken_back(kind, reward, first):
+    controller, twin = single(kind), single(kind)
+    for each in () if first else (controller, twin):
+        tell(each, 0.2, 0.7)
+    before = learnt(controller)
+    tell(controller, reward, 0.5)
+    assert same(learnt(controller), before)
+    update = json.loads(json.dumps(controller.last_update, allow_nan=False))
+    assert update["numbers"] == [controller.asked - 2, controller.asked - 1]
+    assert update["cause"] == f"taken back: a number overflowed (a reward was {reward:g})"
+    assert controller.waiting == [] and controller.updates == 2 - first
+    twin.ask(2)  # the two were asked and never told
+    for each in (controller, twin):
+        tell(each, 0.3, 0.9, 0.1, 0.4)
+    assert same(learnt(controller), learnt(twin))
+    assert "cause" not in controller.last_update
+
+
+@pytest.mark.parametrize("reward", [1e18, 1e25, -1e30, 3.4e38])
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_whitened_or_not_all_that_is_learnt_stays_finite(kind, reward):
+    for whiten in (False, True):
+        controller = single(kind, whiten_advantages=whiten, batch_size=3)
+        tell(controller, reward, reward, reward, 0.5, -reward, 0.1, reward, 0.0, -reward)
+        tell(controller, 0.1, 0.3, 0.2)
+        tensors = [*controller.policy.parameters()]
+        tensors += [t for moments in learnt(controller)["moments"] for t in moments.values()]
+        assert all(tensor.isfinite().all() for tensor in tensors)
+        assert math.isfinite(controller.baseline or 0.0)
+        assert all(math.isfinite(x) for p in controller.ask(3) for x in p.log_probs)
+
+
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_also_after_a_state_was_loaded(kind):
+    """The reward is in the state, and the update that overflows comes after the restart."""
+    controller, fresh = single(kind), single(kind)
+    tell(controller, 0.2, 0.7, 1e30)
+    before = learnt(controller)
+    fresh.load_state_dict(controller.state_dict())
+    for each in (controller, fresh):
+        tell(each, 0.5)
+        assert each.last_update["cause"].endswith("(a reward was 1e+30)")
+        assert same(learnt(each), before)
+        tell(each, 0.5, 0.1)
+    assert same(controller.state_dict(), fresh.state_dict())
+
+
+@pytest.mark.parametrize("place", ["baseline", "policy", "moments"])
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_a_state_that_is_not_finite_is_refused(kind, place):
+    controller, fresh = single(kind), single(kind)
+    tell(controller, 0.2, 0.7)
+    state, before = controller.state_dict(), fresh.state_dict()
+    if place == "baseline":
+        state["baseline"] = math.inf
+    elif place == "policy":
+        state["policy"]["head_bias"][0] = math.nan
+    else:
+        state["moments"][0]["exp_avg"][0] = math.inf
+    with pytest.raises(WorkbenchError, match=r"weights that are not finite.*start a new search"):
+        fresh.load_state_dict(state)
+    assert same(fresh.state_dict(), before)
+
+
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_a_search_goes_on_after_an_update_that_overflows(tmp_path, kind):
+    space = small_space()
+    rewards = iter([0.5, 1e30, *[0.25, 0.75] * 99])
+    controller = kind(space, 1, batch_size=4, hidden=8)
+    search = Search(space, controller, lambda genotype: next(rewards), tmp_path / "run")
+    search.run(12)
+    first, *others = search.store.updates()
+    assert first["cause"].startswith("taken back") and first["numbers"] == [0, 1, 2, 3]
+    assert all("cause" not in update for update in others) and len(others) == 2
+    resumed = Search.resume(tmp_path / "run", lambda genotype: next(rewards))
+    resumed.run(8)
+    assert len(resumed.store.updates()) == 5
+    assert list(resumed.trials().updates_at_tell) == [n // 4 for n in range(20)]
+    rows = update_rows(resumed.store.updates())
+    assert rows["entropy"].isna().tolist() == [True] + [False] * 4
+    update_figure = draw_updates(rows, [Figure().add_subplot() for _ in range(3)])
+    assert len(update_figure) == 3
+
+
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_updates_do_not_depend_on_what_torch_was_set_to(kind):
+    plain, other = single(kind), single(kind)
+    for controller in (plain, other):
+        proposals = controller.ask(4)
+        outcomes = [Outcome(p, p.number / 3) for p in proposals]
+        if controller is plain:
+            controller.tell(outcomes)
+            continue
+        threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+        try:
+            torch.set_num_threads(2)
+            torch.set_default_dtype(torch.float64)
+            with torch.no_grad():
+                controller.tell(outcomes)
+            assert torch.get_default_dtype() == torch.float64 and torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
+    assert same(plain.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("kind", [Reinforce, PPO])
+def test_choices_that_are_all_but_impossible_are_drawn_from(kind):
+    """Even if numpy was told to raise at numbers that are too small for it."""
+    controller = single(kind)
+    with torch.no_grad():
+        controller.policy.head_bias[0, 0, 0] = 200.0
+    with numpy.errstate(all="raise"):
+        proposals = controller.ask(20)
+    assert all(proposal.distributions.min() == 0 for proposal in proposals)

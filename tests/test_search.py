@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -26,8 +27,8 @@ from search_helpers import (
 )
 
 from nasworkbench import PPO, CellSpace, Evaluation, RandomSearch, Search
-from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.executors import ProcessExecutor
+from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
+from nasworkbench.executors import Executor, Finished, ProcessExecutor
 from nasworkbench.search import Store, loop
 from nasworkbench.training.evaluator import Task
 
@@ -171,9 +172,13 @@ def test_failures_are_recorded_and_told(tmp_path, failure_reward):
         (out_of_memory, "out_of_memory", "MemoryError"),
         (lambda g: Evaluation(None), "diverged", "the reward None"),
         (lambda g: Evaluation(None, "timeout", "too slow"), "timeout", "too slow"),
-        (lambda g: "much", "error", "could not convert"),
+        (lambda g: "much", "error", "must be real number, not str"),
         (lambda g: Evaluation(0.5, "great"), "error", "stopped and error, got 'great'"),
-        (lambda g: Evaluation(0.5, curves=[{1, 2}]), "error", "curves must be ready for JSON"),
+        (
+            lambda g: Evaluation(0.5, curves=[{"loss": {1, 2}}]),
+            "error",
+            "set is not JSON serializable",
+        ),
         (lambda g: Evaluation(0.5, "stopped"), "error", "without being told to"),
     ],
 )
@@ -322,7 +327,214 @@ def test_two_objects_of_one_folder(tmp_path):
     assert first.trials()[MEASURED].equals(whole.trials()[MEASURED])
 
 
+# --- children that fail alike, or take the process with them -------------------------------------
+
+
+def fails_with_a_number(genotype, seed):
+    raise ValueError(f"no network of {seed}")
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_search_whose_first_trials_all_fail_alike_stops(tmp_path, executor):
+    search = new(tmp_path / "run", raises)
+    with pytest.raises(
+        WorkbenchError,
+        match=r"the first 5 trials have all failed alike \(error: ValueError: this child cannot",
+    ):
+        search.run(9, executor)
+    assert search.finished == 5
+    assert set(search.trials().status) == {"error"}
+    assert all(trial.status == "stopped" for trial in search.store.unfinished())
+    again = Search.resume(tmp_path / "run", raises)
+    again.run()  # the user insists
+    assert again.finished == 9
+
+
+def test_digits_make_no_difference_between_causes(tmp_path):
+    search = new(tmp_path / "run", fails_with_a_number)
+    with pytest.raises(WorkbenchError, match="all failed alike"):
+        search.run(3)
+        search.run(3)
+    assert search.finished == 5
+
+
+def test_first_trials_that_fail_in_different_ways_stop_nothing(tmp_path):
+    causes = iter("abcde")
+
+    def evaluator(genotype):
+        raise ValueError(next(causes, "a"))
+
+    search = new(tmp_path / "run", evaluator)
+    search.run(12)
+    assert search.finished == 12
+    same_words = iter([nan, *[raises] * 9])
+    search = new(tmp_path / "mixed", lambda genotype: next(same_words)(genotype))
+    search.run(9)
+    assert search.finished == 9
+
+
+class Elsewhere(Executor):
+    """Two workers, as it were; ``ends(n, attempt)`` says how the n-th architecture ends."""
+
+    def __init__(self, ends):
+        super().__init__(workers=2)
+        self.ends = ends
+        self.seen = []  # keys of what was started, and how many workers were free then
+        self.keys = {}
+
+    def begin(self, future, worker, arguments):
+        self.keys[future] = arguments[0].key
+        self.seen.append((arguments[0].key, self.free))
+
+    def await_one(self, running, timeout):
+        for future in running[-1:]:
+            keys = [key for key, _ in self.seen]
+            key = self.keys[future]
+            future.set_result(self.ends(list(dict.fromkeys(keys)).index(key), keys.count(key)))
+
+
+def dies(search, monkeypatch, executor="inline"):
+    """The end of a process in the middle of a child: nothing of it reaches the store any more."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search.store, "ended", lambda trial: None)
+        if executor == "inline":
+            patch.setattr(search, "evaluator", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search.run(1, Elsewhere(interrupted) if executor != "inline" else executor)
+    return Search.resume(search.directory, identity_share)
+
+
+def interrupt(search, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "evaluator", Recording(interrupt_at=0))
+        with pytest.raises(KeyboardInterrupt):
+            search.run(1)
+
+
+def test_a_second_death_of_the_process_ends_the_trial(tmp_path, monkeypatch):
+    search = new(tmp_path / "run", failure_reward=-1.0)
+    search = dies(dies(search, monkeypatch), monkeypatch)
+    (trial,) = search.store.unfinished()
+    assert (trial.attempts, trial.status) == (2, None)
+    search.run(3)
+    first, *others = search.store.finished_after(0)
+    assert (first.number, first.status, first.attempts) == (trial.number, "crashed", 2)
+    assert first.cause == loop.DIED
+    assert "the process died twice while it was evaluated; run it with executor=" in first.cause
+    assert first.told_reward == -1.0
+    assert [other.status for other in others] == ["ok"] * 2
+
+
+def test_stops_are_no_deaths(tmp_path, monkeypatch):
+    search = new(tmp_path / "run")
+    for _ in range(3):
+        interrupt(search, monkeypatch)
+    search = dies(search, monkeypatch)
+    interrupt(search, monkeypatch)  # one death, and it was known to be one
+    search.run(1)
+    assert [(t.status, t.attempts) for t in search.store.finished_after(0)] == [("ok", 6)]
+    again = new(tmp_path / "again")
+    again = dies(again, monkeypatch)
+    interrupt(again, monkeypatch)
+    again = dies(again, monkeypatch)
+    again.run(1)
+    assert [(t.status, t.attempts) for t in again.store.finished_after(0)] == [("crashed", 3)]
+
+
+def test_a_worker_is_not_to_blame_for_the_death_of_the_search(tmp_path, monkeypatch):
+    search = new(tmp_path / "run")
+    for _ in range(3):
+        search = dies(search, monkeypatch, "elsewhere")
+    search = dies(search, monkeypatch)  # and one death inline
+    search = dies(search, monkeypatch, "elsewhere")
+    search.run(1)
+    assert search.store.trial(0).status == "ok"
+    assert search.store.trial(0).attempts == 6
+
+
+def test_what_killed_the_process_twice_may_be_tried_by_a_worker(tmp_path, monkeypatch):
+    search = dies(dies(new(tmp_path / "run"), monkeypatch), monkeypatch)
+    search.run(1, Elsewhere(lambda *_: Finished("crashed", cause="exit code 1")))
+    assert search.store.trial(0).cause == "exit code 1"
+
+
+KILL = Finished("crashed", cause="its process died of SIGKILL: killed from outside")
+GOOD = Finished("ok", Evaluation(0.5))
+
+
+@pytest.mark.parametrize("failed", [KILL, Finished("out_of_memory", cause="no memory")])
+@pytest.mark.parametrize("second", ["good", "failed"])
+def test_killed_or_out_of_memory_runs_once_more_alone(tmp_path, failed, second):
+    search = new(tmp_path / "run", controller="RandomSearch", failure_reward=-1.0)
+
+    def ends(number, attempt):
+        return failed if number == 1 and (attempt == 1 or second == "failed") else GOOD
+
+    executor = Elsewhere(ends)
+    search.run(6, executor)
+    keys = [key for key, _ in executor.seen]
+    frees = [free for _, free in executor.seen]
+    again = next(n for n in range(1, len(keys)) if keys[n] in keys[:n])
+    assert (again, frees[again]) == (2, 1)  # of two workers: nothing else ran
+    assert frees[again + 1] == 1  # and nothing was started beside it
+    trials = {trial.key: trial for trial in search.store.finished_after(0)}
+    trial = trials[keys[again]]
+    assert trial.attempts == 2
+    assert trial.status == ("ok" if second == "good" else failed.status)
+    assert trial.told_reward == (0.5 if second == "good" else -1.0)
+    assert (trial.cause is None) == (second == "good")
+    assert sum(trial.attempts for trial in search.store.finished_after(0)) == len(keys)
+
+
+def test_other_crashes_are_not_tried_again(tmp_path):
+    ends = iter([GOOD] + [Finished("crashed", cause="its process ended with exit code 3")] * 9)
+    search = new(tmp_path / "run", controller="RandomSearch")
+    search.run(6, Elsewhere(lambda *_: next(ends)))
+    assert set(search.trials().attempts) == {1}
+
+
+def test_the_second_try_outlives_the_process(tmp_path, monkeypatch):
+    """Killed once; then the search dies, with the second try not begun or under way."""
+    search = new(tmp_path / "run", controller="RandomSearch")
+
+    def first(number, attempt):
+        if attempt > 1:
+            raise KeyboardInterrupt
+        return KILL
+
+    with pytest.raises(KeyboardInterrupt):
+        search.run(1, Elsewhere(first))
+    search = dies(Search.resume(search.directory, identity_share), monkeypatch, "elsewhere")
+    (trial,) = search.store.unfinished()
+    assert trial.cause == f"{KILL.cause}; it will run once more, alone"
+    search.run(1, Elsewhere(lambda *_: KILL))
+    (trial,) = search.store.finished_after(0)
+    assert (trial.status, trial.cause, trial.attempts) == ("crashed", KILL.cause, 4)
+
+
 # --- workers ------------------------------------------------------------------------------------
+
+
+def kill_the_first_try(genotype):
+    """Only one of these genotypes; the folder is the one that the tests run in."""
+    mark = Path("tried")
+    if not mark.exists() and identity_share(genotype) == 0.0:
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return identity_share(genotype)
+
+
+def test_a_killed_worker_s_trial_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    search = new(tmp_path / "run", kill_the_first_try, "RandomSearch")
+    search.run(16, "processes", workers=2)
+    frame = search.trials()
+    assert set(frame.status) == {"ok"}
+    assert sorted(frame.attempts[~frame.cached])[-2:] == [1, 2]
 
 
 def test_a_stopped_executor_is_refused(tmp_path):

@@ -9,8 +9,17 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from search_helpers import alive, children, environment, gone_within, share_or_fail, slow_share
-from search_kill_script import MOMENTS, RANDOM_KILLS, TRIALS
+from search_helpers import (
+    alive,
+    children,
+    environment,
+    gone_within,
+    operations,
+    share_or_fail,
+    slow_share,
+    small_space,
+)
+from search_kill_script import MOMENTS, RANDOM_KILLS, TRIALS, exits_at_two_pools
 
 from nasworkbench import Search
 
@@ -147,3 +156,21 @@ def test_killed_with_workers(tmp_path):
     assert times_told(state) == told == TRIALS
     assert len(search.store.updates()) == TRIALS // 5
     assert len(search.store.proposed_from(0)) == state["asked"]
+
+
+def test_a_child_that_takes_the_process_with_it_does_so_twice(tmp_path):
+    codes = answer("deaths", tmp_path / "run")
+    trials = Search.resume(tmp_path / "run", evaluator=exits_at_two_pools).trials()
+    assert len(trials) == 40
+    crashed = trials[trials.status == "crashed"]
+    assert len(crashed) >= 1
+    assert codes == [7] * (2 * len(crashed)) + [0]
+    assert list(trials.number) == list(range(40))
+    for trial in crashed.itertuples():
+        names = operations(small_space().decode(trial.tokens))
+        assert names[:2] == ["avg_pool_3x3"] * 2
+        assert trial.attempts == 2
+        assert trial.cause.startswith("the process died twice while it was evaluated; run it with")
+    others = trials[trials.status != "crashed"]
+    assert set(others.status) == {"ok", "error"}
+    assert set(others.attempts[~others.cached]) == {1}

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from unittest.mock import ANY
 
+import numpy
 import pytest
 import torch
 from search_helpers import RandomSearch, small_space, tiny_data
@@ -29,7 +30,7 @@ def digits():
 
 
 def evaluator_of(dataset, recipe=QUICK, **settings):
-    return TrainingEvaluator(dataset, recipe, cells=1, filters=4, **settings)
+    return TrainingEvaluator(dataset, recipe, **{"cells": 1, "filters": 4, **settings})
 
 
 @pytest.fixture
@@ -145,9 +146,58 @@ def test_bad_settings(digits):
         evaluator_of(digits, device="cuda:99")
 
 
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"dataset": "digits"}, SettingsError, "a Dataset, got 'digits'.*data.load\\('digits'\\)"),
+        ({"dataset": "cifar10"}, SettingsError, "data.load\\('cifar10'\\)"),
+        ({"dataset": None}, SettingsError, "dataset must be a Dataset, got None"),
+        ({"recipe": {"epochs": 1}}, SettingsError, "recipe must be a Recipe, got {'epochs': 1}"),
+        ({"cells": "2"}, NetworkError, "cells is the number of normal cells per stage"),
+        ({"cells": 0}, SettingsError, "cells must be a whole number from 1, got 0"),
+        ({"cells": 1.5}, SettingsError, "cells must be a whole number from 1, got 1.5"),
+        ({"filters": -3}, SettingsError, "filters must be a whole number from 1, got -3"),
+        ({"filters": "8"}, SettingsError, "filters must be a whole number from 1, got '8'"),
+        ({"droput": 0.5}, SettingsError, "no argument 'droput'; the nearest one is 'dropout'"),
+        ({"classes": 3}, SettingsError, "no argument 'classes'"),
+        ({"xyz": 3}, SettingsError, "no argument 'xyz'; .* there are auxiliary, bottleneck, dro"),
+        ({"dropout": 1.5}, NetworkError, "dropout must be a finite number"),
+        ({"stem": "imagenet"}, NetworkError, "images of 8 x 8 are too small"),
+        ({"auxiliary": True}, NetworkError, "auxiliary head"),
+    ],
+)
+def test_a_wrong_setting_is_found_at_once(digits, arguments, error, words):
+    right = {"dataset": digits, "recipe": QUICK, "cells": 1, "filters": 4}
+    with pytest.raises(error, match=words):
+        TrainingEvaluator(**right | arguments)
+
+
+def test_images_too_small_are_found_at_once():
+    images = torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.arange(6) % 3
+    tiny = Dataset.from_tensors("two pixels", images, images)
+    with pytest.raises(NetworkError, match="images of 2 x 2 are too small"):
+        evaluator_of(tiny)
+
+
+def test_the_check_builds_no_weights_and_draws_no_random_numbers(digits, monkeypatch):
+    built = []
+    build = TrainingEvaluator.build
+    monkeypatch.setattr(
+        TrainingEvaluator, "build", lambda *args: built.append(build(*args)) or built[-1]
+    )
+    before = torch.get_rng_state()
+    evaluator = evaluator_of(digits, auxiliary=False, cells=[1, 2, 1], filters=numpy.int64(4))
+    assert torch.equal(torch.get_rng_state(), before)
+    (network,) = built
+    assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
+    assert evaluator.build(small_space().sample(1)).classifier.weight.device.type == "cpu"
+    json.dumps(evaluator.settings())
+
+
 def test_network_that_cannot_be_built_is_a_failed_trial(tmp_path, digits):
     """The space may hold genotypes that cannot be built: the search goes on without them."""
-    evaluator = TrainingEvaluator(digits, QUICK, cells=1, filters=0)
+    evaluator = evaluator_of(digits)
+    evaluator.filters = 0
     with pytest.raises(NetworkError):
         evaluator(small_space().sample(1))
     space = small_space()
@@ -163,6 +213,8 @@ def test_with_recipe(digits):
     assert (evaluator.recipe.epochs, other.recipe.epochs) == (1, 3)
     assert other.dataset is evaluator.dataset
     assert other.settings() | {"recipe": 0} == evaluator.settings() | {"recipe": 0}
+    with pytest.raises(SettingsError, match="recipe must be a Recipe, got 3"):
+        evaluator.with_recipe(3)
 
 
 # --- whole searches -----------------------------------------------------------------------------
@@ -223,6 +275,32 @@ def test_search_never_touches_test_data(tmp_path, executor):
     assert list(frame.status) == ["ok"] * 3, list(frame.cause)
     assert all(0 <= reward <= 1 and math.isfinite(reward) for reward in frame.reward)
     assert len(search.best(3)) >= 1
+
+
+def test_inline_and_processes_are_equal_to_the_bit(tmp_path, digits):
+    """Whatever torch was set to outside: one thread and float32 inside."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    space, frames = small_space(), []
+    try:
+        torch.set_num_threads(2)
+        torch.set_default_dtype(torch.float64)
+        for executor in ("inline", "processes"):
+            evaluator = TrainingEvaluator(digits, QUICK, cells=1, filters=8)
+            search = Search(space, RandomSearch(space, 4), evaluator, tmp_path / executor)
+            search.run(4, executor, workers=1)
+            frames.append(search.trials())
+        assert (torch.get_num_threads(), torch.get_default_dtype()) == (2, torch.float64)
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+    inline, processes = frames
+    assert set(inline.status) == {"ok"}
+    assert list(inline.reward) == list(processes.reward)
+    losses = [[[e["loss"] for e in curves or []] for curves in f.curves] for f in frames]
+    assert losses[0] == losses[1]
+    alone = TrainingEvaluator(digits, QUICK, cells=1, filters=8)
+    trial = search.store.trial(0)
+    assert alone(trial.genotype, trial.seed).reward == trial.reward  # float32, one thread here
 
 
 def test_own_data_must_be_given_again(tmp_path):

@@ -20,13 +20,24 @@ from torch import Tensor, nn
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """One torch thread inside. The policy's matrices are too small for more, and threads that wait
-    for each other while workers keep every core busy make it thirty times slower."""
-    threads = torch.get_num_threads()
+    for each other while workers keep every core busy make it thirty times slower.
+
+    Also float32, so that what is computed inside is the same wherever it runs. Outside, torch is as
+    it was, whatever was changed inside.
+    """
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    device, same = torch.get_default_device(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
+        if torch.are_deterministic_algorithms_enabled() != same:
+            torch.use_deterministic_algorithms(same)
 
 
 class LSTMPolicy(nn.Module):

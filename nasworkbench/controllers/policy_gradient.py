@@ -115,10 +115,10 @@ class PolicyGradient(Controller):
         real = real_choices(self.policy.choices)  # (T, C)
         shape = (count, *real.shape)
         uniform = [self.generator(n, tries).random(shape, numpy.float32) for n in numbers]
-        with one_thread():
+        with one_thread(), numpy.errstate(under="ignore"):
             *drawn, log_p = self.policy.draw(torch.from_numpy(numpy.concatenate(uniform)), heat)
+            distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
         tokens, log_probs = (map(tuple, column.tolist()) for column in drawn)
-        distributions = numpy.exp(log_p.numpy())[:, real].astype(numpy.float16)
         places = numpy.repeat(numbers, count).tolist()
         rows = zip(places, tokens, log_probs, distributions, strict=True)
         return {row[:2]: row for row in rows}.values()  # the same tokens once
@@ -161,20 +161,31 @@ class PolicyGradient(Controller):
             self.waiting.append(outcome)
             if len(self.waiting) == self.batch_size:
                 batch, self.waiting = self.waiting, []
-                tokens = torch.tensor([o.proposal.tokens for o in batch])
-                old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
-                rewards = torch.tensor([float(o.reward) for o in batch])
-                before = self.expected(rewards)
-                with one_thread():
-                    measured = self.update(tokens, old_log_probs, rewards)
-                self.updates += 1
-                self.last_update = {
-                    "numbers": [o.proposal.number for o in batch],
-                    "reward": rewards.mean().item(),
-                    "baseline_before": before,
-                    "baseline": self.baseline,
-                    **measured,
-                }
+                self._update(batch)
+
+    def _update(self, batch: list[Outcome]) -> None:
+        """One update. If a number overflows in it, as the squares of rewards of 1e30 do, nothing is
+        learnt from this batch, and ``last_update["cause"]`` says so."""
+        before, numbers = self.state_dict(), [o.proposal.number for o in batch]
+        with one_thread(), torch.enable_grad():
+            tokens = torch.tensor([o.proposal.tokens for o in batch])
+            old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
+            rewards = torch.tensor([float(o.reward) for o in batch])
+            expected = self.expected(rewards)
+            measured = self.update(tokens, old_log_probs, rewards)
+        self.last_update = {
+            "numbers": numbers,
+            "reward": rewards.mean().item(),
+            "baseline_before": expected,
+            "baseline": self.baseline,
+            **measured,
+        }
+        if not _is_finite(self.state_dict()):
+            largest = max((o.reward for o in batch), key=abs)
+            cause = f"taken back: a number overflowed (a reward was {largest:g})"
+            self.load_state_dict(before)
+            self.last_update = {"numbers": numbers, "cause": cause}
+        self.updates += 1
 
     @abstractmethod
     def update(self, tokens: Tensor, old_log_probs: Tensor, rewards: Tensor) -> dict[str, Any]:
@@ -225,8 +236,8 @@ class PolicyGradient(Controller):
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {
             "updates": self.updates,
-            "baseline": self.baseline,
             "last_update": self.last_update,
+            "baseline": self.baseline,
             "policy": copy.deepcopy(self.policy.state_dict()),
             "moments": copy.deepcopy([self.optimizer.state[weight] for weight in self.weights]),
             "known": list(self.known),
@@ -237,6 +248,16 @@ class PolicyGradient(Controller):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As every controller's.
+
+        Raises:
+            WorkbenchError: a weight, the baseline or a moment is not finite: nothing is loaded.
+        """
+        if not _is_finite(state):
+            raise WorkbenchError(
+                "this state of a controller has weights that are not finite: what it had learnt is "
+                "lost. Load an earlier state, or start a new search"
+            )
         super().load_state_dict(state)
         self.updates, self.baseline = state["updates"], state["baseline"]
         self.last_update = state["last_update"]
@@ -254,3 +275,9 @@ class PolicyGradient(Controller):
         super().proposed_since(proposals)
         if self.no_repeats:
             self.known |= dict.fromkeys(proposal.genotype.key for proposal in proposals)
+
+
+def _is_finite(state: dict[str, Any]) -> bool:
+    """Whether what was learnt is: the baseline, the weights, and Adam's moments."""
+    tensors = [*state["policy"].values(), *(t for m in state["moments"] for t in m.values())]
+    return math.isfinite(state["baseline"] or 0.0) and all(t.isfinite().all() for t in tensors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy
 import torch
+
+from ..controllers.policy import one_thread
 
 
 @dataclass(frozen=True)
@@ -92,23 +96,46 @@ class Executor(ABC):
         self.stop()
 
 
-def call(function: Callable[..., Any], arguments: tuple[Any, ...], worker: int = 0) -> Finished:
-    """Run a task here. One that raises is a result like another."""
-    start = time.perf_counter()
+def call(
+    function: Callable[..., Any], arguments: tuple[Any, ...], worker: int = 0, threads: int = 1
+) -> Finished:
+    """Run a task here, with so many torch threads, float32 and gradients. It leaves behind no other
+    settings of torch and numpy. One that raises is a result like another; only Ctrl-C is let
+    through."""
+    start, process = time.perf_counter(), os.getpid()
+    plain = torch.autocast("cpu", enabled=False)
     try:
-        value, status, cause = function(*arguments), "ok", None
-    except Exception as error:
+        with one_thread(), torch.enable_grad(), plain, numpy.errstate():
+            torch.set_num_threads(threads)
+            value, status, cause = function(*arguments), "ok", None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too
         value, (status, cause) = None, failure(error)
+    if os.getpid() != process:  # a fork that the task has let go on: one answer is enough
+        os._exit(status != "ok")
     return Finished(status, value, cause, time.perf_counter() - start, worker)
+
+
+def one_line(value: object, most: int = 300) -> str:
+    """The text of anything, such as files and terminals take: at most so many characters, and for
+    each control character or half of a surrogate pair a question mark."""
+    try:
+        words = " ".join(str(value)[: 4 * most].split())
+    except Exception:
+        words = "(its text cannot be read)"
+    return "".join(c if c.isprintable() else "?" for c in words[:most])
 
 
 def failure(error: BaseException) -> tuple[str, str]:
     """``(status, cause)`` of an exception that was caught; the cause says where it was raised."""
-    *_, frame = traceback.extract_tb(error.__traceback__)
-    text = " ".join(str(error).split())
-    where = f"{Path(frame.filename).name}, line {frame.lineno}"
-    cause = f"{type(error).__name__}: {text[:300]} ({where})"
-    memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in text
-    )
-    return ("out_of_memory" if memory else "error"), cause
+    try:
+        text, name = one_line(error), one_line(type(error).__name__, 60)
+        *_, frame = traceback.extract_tb(error.__traceback__)
+        where = f"{one_line(Path(frame.filename).name, 60)}, line {frame.lineno}"
+        memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and "can't allocate memory" in text
+        )
+    except Exception:  # it has methods of its own
+        return "error", "an exception that cannot be described"
+    return ("out_of_memory" if memory else "error"), f"{name}: {text} ({where})"

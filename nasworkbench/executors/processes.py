@@ -36,6 +36,9 @@ from .base import Executor, Finished, call, failure
 #: holds the pipe open.
 CHECK = 0.1
 
+#: A worker that was killed while it started, or stopped, is started so many times more.
+MORE_STARTS = 2
+
 
 class ProcessExecutor(Executor):
     """``workers`` processes, each with one task at a time.
@@ -49,6 +52,9 @@ class ProcessExecutor(Executor):
         SettingsError: fewer than one worker, a time limit that is not positive.
         WorkbenchError: the function cannot be sent to another process.
     """
+
+    #: Seconds that a worker has to start: Python, torch, and the function. This project's choice.
+    start_limit = 60.0
 
     def __init__(
         self, function: Callable[..., Any], workers: int = 2, time_limit: float | None = None
@@ -94,6 +100,7 @@ class _Worker:
     def __init__(self, index: int, function: Callable[..., Any], time_limit: float | None) -> None:
         self.index, self.function, self.time_limit = index, function, time_limit
         self.future: Future[Finished] = Future()  # of the latest task
+        self.failed_starts = 0  # in a row
         self.start()
 
     def start(self) -> None:
@@ -104,20 +111,29 @@ class _Worker:
         self.process = context.Process(target=_work, args=arguments, name=f"worker-{self.index}")
         self.process.start()
         theirs.close()
-        self.ready = False
-        with contextlib.suppress(OSError):  # it has died already: check() notices
-            self.pipe.send_bytes(function)
+        self.ready, self.since = False, time.monotonic()
+        # in a thread: a long function waits in the pipe until the worker reads it
+        threading.Thread(target=self._send, args=(self.pipe, function), daemon=True).start()
+
+    @staticmethod
+    def _send(pipe: Connection, data: bytes) -> None:
+        with contextlib.suppress(OSError, TypeError):  # it has died, and been closed: check() sees
+            pipe.send_bytes(data)
 
     def begin(self, future: Future[Finished], arguments: tuple[Any, ...]) -> None:
         if self.ready and not self.process.is_alive():  # it has died with nothing to do
             self.end()
             self.start()
-        self.future, self.since = future, time.monotonic()
-        with contextlib.suppress(OSError):  # it has just died: check() notices
-            self.pipe.send(arguments)
+        self.future, self.arguments = future, arguments
+        if self.ready:
+            self._send_task()
+
+    def _send_task(self) -> None:
+        self.ready, self.since, self.failed_starts = True, time.monotonic(), 0
+        self._send(self.pipe, bytes(ForkingPickler.dumps(self.arguments)))
 
     def check(self) -> None:
-        """See whether the task has ended, the process has died, or the limit has been reached."""
+        """See whether the task has ended, the process has died, or a limit has been reached."""
         dead = not self.process.is_alive()  # asked first: what it sent before is read below
         try:
             while self.pipe.poll():
@@ -127,34 +143,46 @@ class _Worker:
                     return
                 if message is not None:
                     raise WorkbenchError(f"a worker process cannot load the function: {message}")
-                self.ready, self.since = True, time.monotonic()  # its start is not the task's time
+                self._send_task()  # its start is not the task's time
         except (EOFError, OSError):
             dead = True
         seconds = time.monotonic() - self.since
-        late = self.ready and self.time_limit is not None and seconds >= self.time_limit
-        if not dead and not late:
+        limit = self.time_limit if self.ready else ProcessExecutor.start_limit
+        if not dead and (limit is None or seconds < limit):
             return
         if not dead:
             self.process.kill()
         code = self.end()
         if not self.ready:
-            raise WorkbenchError(
-                "a worker process died while it started. A script that starts workers must do so "
-                'under  if __name__ == "__main__":  (each worker imports the script again)'
-            )
+            self._start_again("" if dead else f"had not started after {limit:g} s", code)
+            return
         self.start()
         status, cause = "crashed", _death(code)
         if not dead:
-            status, cause = "timeout", f"killed at its limit of {self.time_limit:g} s"
+            status, cause = "timeout", f"killed at its limit of {limit:g} s"
         self.future.set_result(Finished(status, None, cause, seconds, self.index))
 
-    def end(self) -> int | None:
+    def _start_again(self, late: str, code: int) -> None:
+        """After a start that failed; a process that ended by itself would end so again."""
+        self.failed_starts += 1
+        if code < 0 and self.failed_starts <= MORE_STARTS:
+            return self.start()
+        advice = "It was started more than once. Use fewer workers, or run inline"
+        if code >= 0:
+            advice = (
+                'A script that starts workers must do so under  if __name__ == "__main__":  (each '
+                "worker imports the script again)"
+            )
+        reason = late or f"died while it started: {_death(code)}"
+        raise WorkbenchError(f"a worker process {reason}. {advice}")
+
+    def end(self) -> int:
         """See to it that the process has ended; returns its exit code."""
         self.process.join(5)
         self.process.kill()  # it may have closed its pipe and live on
         self.process.join()
         self.pipe.close()
-        return self.process.exitcode
+        return self.process.exitcode or 0
 
 
 def packed(function: Callable[..., Any]) -> bytes:
@@ -162,7 +190,7 @@ def packed(function: Callable[..., Any]) -> bytes:
     advice = "Put it into a .py file, import it from there, or run inline"
     try:
         data = bytes(ForkingPickler.dumps(function))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except Exception as error:  # of the pickler, or of a class of the user's own
         raise WorkbenchError(
             f"this function cannot be sent to a worker process ({error}). {advice}"
         ) from error
@@ -183,12 +211,12 @@ def worker_gpu(index: int) -> str | None:
     return visible.split(",")[index % count] if count > 1 else None
 
 
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = ": killed from outside, perhaps for lack of memory" if name == "SIGKILL" else ""
-        return f"its process died of {name}{hint}"
-    return f"its process ended with exit code {code}"
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    if -code == signal.SIGKILL:
+        return "its process died of SIGKILL: killed from outside, perhaps for lack of memory"
+    return f"its process died of {signal.strsignal(-code)} (signal {-code})"
 
 
 def _work(pipe: Connection, worker: int, gpu: str | None) -> None:

@@ -7,19 +7,21 @@ what the controller has learnt: a stored state and the trials since then give th
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy
 from tqdm import tqdm
 
 from ..controllers import Controller, Outcome
-from ..errors import SettingsError, StoreError
-from ..executors import Executor, Finished
+from ..errors import SettingsError, StoreError, WorkbenchError
+from ..executors import Executor, Finished, InlineExecutor
 from ..progress import bar
-from ..training import Evaluation
+from ..training.evaluator import checked_end
 from .background import Background
 from .store import Store
 from .trial import Trial
@@ -27,6 +29,19 @@ from .trial import Trial
 #: The state of a controller that makes no updates is stored after so many trials: a search that is
 #: resumed tells it of no more than these again. This project's choice.
 STATE_EVERY = 100
+
+#: A search whose first trials, so many of them, all fail alike stops. This project's choice.
+ALIKE = 5
+
+#: What the ``cause`` of an unfinished trial says, so that the next process knows it. A child may
+#: take the process of an inline search with it: the cause is stored before the child is started.
+#: Workers protect the search, and a worker that dies with it is not to blame.
+INLINE = "started inline"
+INLINE_AGAIN = "started inline again: the process died the first time"
+STOPPED = "the search was stopped; it will run again"
+ALONE = "; it will run once more, alone"  # after the cause of its first end
+
+DIED = "the process died twice while it was evaluated; run it with executor='processes' to see more"
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,8 @@ class Loop:
         self.done = store.finished_count
         self._recover()
         self.queue = deque(store.unfinished())
+        #: numbers of trials that were killed or found no memory: nothing runs beside them
+        self.alone = {t.number for t in self.queue if (t.cause or "").endswith(ALONE)}
         self.running: dict[Future[Finished], tuple[Trial, float]] = {}  # and since when
         self.held: list[Trial] = []  # the same architecture is being evaluated now
         self.executor: Executor | None = None
@@ -121,8 +138,8 @@ class Loop:
                 if self.running:
                     executor.stop()  # what still runs is lost, and must not be met again
                 for trial, _ in self.running.values():
-                    trial.status = "stopped"
-                    trial.cause = "the search was stopped; it will run again"
+                    trial.status, cause = "stopped", trial.cause or STOPPED
+                    trial.cause = {INLINE: STOPPED, INLINE_AGAIN: INLINE}.get(cause, cause)
                     self.store.ended(trial)
 
     def _show(self, shown: tqdm) -> None:
@@ -141,13 +158,21 @@ class Loop:
             and self.done + len(self.running) + len(self.held) < goal
             and not self.control.paused
             and not self.control.stopping
+            and not self._keeps_alone()
         ):
             fresh = not self.queue
             trial = self._ask() if fresh else self.queue.popleft()
+            inline = isinstance(executor, InlineExecutor)
+            if inline and trial.cause == INLINE_AGAIN:
+                trial.status, trial.cause = "crashed", DIED
+                self._end(trial)
+                continue
             known = self.store.measured(trial.key)
             twin = any(trial.key == other.key for other, _ in self.running.values())
             starts = known is None and not twin
             trial.attempts += starts
+            if starts and inline:
+                trial.cause = INLINE_AGAIN if trial.cause == INLINE else INLINE
             if fresh:
                 self.store.proposed(trial)
             elif starts:
@@ -162,6 +187,11 @@ class Loop:
                 trial.parameters, trial.seconds, trial.cause = known.parameters, 0.0, None
                 self._end(trial)
 
+    def _keeps_alone(self) -> bool:
+        """Whether others run that the next trial, or the running one, must not have beside it."""
+        trials = [*(trial for trial, _ in self.running.values()), *islice(self.queue, 1)]
+        return bool(self.running) and any(trial.number in self.alone for trial in trials)
+
     def _ask(self) -> Trial:
         """Ask the controller for one proposal."""
         (proposal,) = self.controller.ask(1)
@@ -171,20 +201,22 @@ class Loop:
 
     def _finish(self, future: Future[Finished]) -> None:
         """Note how an evaluation ended; those that waited for the same architecture come next."""
-        finished = future.result()
-        trial, _ = self.running[future]
-        trial.status, trial.cause = finished.status, finished.cause
-        trial.seconds, trial.worker = finished.seconds, finished.worker
-        if finished.status == "ok":
-            evaluation: Evaluation = finished.value
-            if evaluation.status == "stopped" and self.control.stopping:
-                return  # it stays among the running ones and is stored as stopped
-            trial.status, trial.cause = evaluation.status, evaluation.cause
-            trial.reward, trial.curves = evaluation.reward, list(evaluation.curves)
-            trial.parameters = evaluation.parameters
-            if trial.status == "stopped":  # a word for trials that run again
-                trial.status, trial.cause = "error", "the evaluator stopped without being told to"
-        del self.running[future]
+        evaluation, worker = checked_end(future)
+        if evaluation.status == "stopped" and self.control.stopping:
+            return  # it stays among the running ones and is stored as stopped
+        trial, _ = self.running.pop(future)
+        for name in ("status", "cause", "reward", "curves", "parameters", "seconds"):
+            setattr(trial, name, getattr(evaluation, name))
+        trial.worker = worker
+        if trial.status == "stopped":  # a word for trials that run again
+            trial.status, trial.cause = "error", "the evaluator stopped without being told to"
+        killed = trial.status == "crashed" and "SIGKILL" in str(trial.cause)
+        if (killed or trial.status == "out_of_memory") and trial.number not in self.alone:
+            self.alone.add(trial.number)  # others may have taken the memory
+            trial.status, trial.cause = "stopped", f"{trial.cause}{ALONE}"
+            self.store.ended(trial)
+            self.queue.appendleft(trial)
+            return
         self._end(trial)
         self.queue.extendleft(held for held in reversed(self.held) if held.key == trial.key)
         self.held = [held for held in self.held if held.key != trial.key]
@@ -200,6 +232,18 @@ class Loop:
             self.failed += 1
         elif self.best is None or (trial.reward or 0.0) > self.best:
             self.best = trial.reward
+        if self.done == self.failed == ALIKE:
+            self._check_alike(trial)
+
+    def _check_alike(self, trial: Trial) -> None:
+        """After the first trials, if all have failed."""
+        trials = self.store.finished_after(0)
+        if len({(t.status, re.sub(r"\d+", "", str(t.cause))) for t in trials}) == 1:
+            raise WorkbenchError(
+                f"the first {ALIKE} trials have all failed alike ({trial.status}: "
+                f"{trial.cause}). Everything is saved. Put the cause right and start a new "
+                "search, or run this one again to go on as it is"
+            )
 
     def tell(self, trial: Trial) -> None:
         """Tell the controller of a stored trial; its new state is stored with its update."""

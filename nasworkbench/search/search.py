@@ -171,7 +171,8 @@ class Search(Background):
 
         Args:
             trials: how many *more*; None: as many as the last call had left.
-            executor: ``inline`` (here, one by one; reproducible to the trial) or ``processes``;
+            executor: ``inline`` (here, one by one, one torch thread; reproducible to the trial;
+                ``InlineExecutor(Task(evaluator), threads=4)`` has more) or ``processes``;
                 or an executor of your own, which is called with a genotype and a seed, gives an
                 :class:`Evaluation`, and serves several searches.
             workers: processes, one torch thread each.
@@ -180,6 +181,8 @@ class Search(Background):
         Raises:
             StoreError: another process is running this search.
             SettingsError: an unknown executor, fewer than one worker or trial.
+            WorkbenchError: the first five trials have all failed alike. What is saved is complete:
+                run again to go on all the same.
         """
         trials = self._prepare(trials, executor, workers)
         self._run(trials, executor, workers, progress)

@@ -140,7 +140,7 @@ class Store:
             "log_probs": pack_log_probs(proposal.log_probs),
             "distributions": pack_distributions(proposal.distributions),
         }
-        names = ("number", "key", "seed", "updates_at_proposal", "attempts")
+        names = ("number", "key", "seed", "updates_at_proposal", "attempts", "cause")
         values = {name: getattr(trial, name) for name in names}
         values |= {"proposed_at": time.time(), "digest": b"", **blobs}
         with self._writing() as connection:
@@ -152,7 +152,7 @@ class Store:
 
     def started(self, trial: Trial) -> None:
         """The evaluation of a trial that was proposed earlier is started (again)."""
-        self._update(trial.number, attempts=trial.attempts)
+        self._update(trial.number, attempts=trial.attempts, cause=trial.cause)
 
     def ended(self, trial: Trial) -> None:
         """How a trial ended; the controller has not been told yet."""

@@ -8,17 +8,23 @@ An evaluator is any callable that takes a genotype (and, if it has such paramete
 from __future__ import annotations
 
 import copy
+import difflib
 import inspect
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from ..checks import choice
+from .. import zoo
+from ..checks import choice, number, optional, whole
 from ..data import Dataset
+from ..errors import SettingsError, listed
+from ..executors import Finished
+from ..executors.base import call, one_line
 from ..genotype import Genotype
 from ..networks import CellNetwork, build, profile
 from .device import find_device, seeded
@@ -27,6 +33,12 @@ from .loop import TrainingResult, train
 from .recipe import Recipe
 
 STATUSES = ("ok", "diverged", "timeout", "stopped", "error")
+
+#: The largest reward: a policy computes in float32, which ends here.
+LARGEST = 3.4e38
+
+#: A store takes whole numbers up to this, and this many bytes of curves (this project's choice).
+MOST_WHOLE, MOST_CURVES = 2**63 - 1, 10**7
 
 #: What a child's training is worth to the controller; the names a TrainingEvaluator takes.
 REWARDS: dict[str, Callable[[TrainingResult], float]] = {
@@ -39,14 +51,26 @@ REWARDS: dict[str, Callable[[TrainingResult], float]] = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator measured of one genotype."""
+    """What an evaluator measured of one genotype.
 
-    reward: float | None
+    Anything else than what is said here makes it a trial of status ``error``.
+    """
+
+    reward: float | None  #: of magnitude up to :data:`LARGEST`; one that is not finite: "diverged"
     status: str = "ok"  #: one of :data:`STATUSES`
-    cause: str | None = None
-    parameters: int | None = None
+    cause: str | None = None  #: one line; what is beyond 500 characters is cut off
+    parameters: int | None = None  #: from 0
     seconds: float | None = None
-    curves: list[dict[str, Any]] = field(default_factory=list)  #: a dict per epoch
+    #: a dict per epoch, ready for JSON; numbers in it that are not finite become None
+    curves: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _instance(name: str, value: Any, kind: type, advice: str) -> Any:
+    if not isinstance(value, kind):
+        raise SettingsError(
+            f"{name} must be a {kind.__name__}, got {value!r:.80}. Make one by {advice}"
+        )
+    return value
 
 
 class TrainingEvaluator:
@@ -64,7 +88,10 @@ class TrainingEvaluator:
         network: further arguments of :class:`CellNetwork`, e.g. ``dropout``.
 
     Raises:
-        SettingsError: an unknown reward, or a device that this machine does not have.
+        SettingsError: something else than a Dataset or a Recipe, an unknown reward, a device that
+            this machine does not have, or no such argument of the network.
+        NetworkError: no network of a published cell can be built so: a setting out of range, or
+            images that are too small.
     """
 
     def __init__(
@@ -78,10 +105,22 @@ class TrainingEvaluator:
         reward: str = "accuracy",
         **network: Any,
     ) -> None:
-        choice("reward", reward, REWARDS)
-        self.dataset, self.recipe = dataset, recipe
-        self.cells, self.filters = cells, filters
-        self.device, self.reward, self.network = str(find_device(device)), reward, network
+        advice = f"nasworkbench.data.load({dataset if isinstance(dataset, str) else 'digits'!r})"
+        self.dataset = _instance("dataset", dataset, Dataset, advice)
+        self.recipe = _instance("recipe", recipe, Recipe, "Recipe(epochs=20) or Recipe.digits()")
+        self.reward, self.device = choice("reward", reward, REWARDS), str(find_device(device))
+        self.cells = cells if isinstance(cells, Sequence) else whole("cells", cells)
+        self.filters, self.network = whole("filters", filters), network
+        own = {"genotype", "cells", "filters", "classes", "channels", "image_size"}
+        allowed = sorted(inspect.signature(CellNetwork).parameters.keys() - own)
+        for name in network.keys() - allowed:
+            (near,) = difflib.get_close_matches(name, allowed, n=1, cutoff=0.0)
+            raise SettingsError(
+                f"networks have no argument {name!r}; the nearest one is {near!r}. Beside those of "
+                f"TrainingEvaluator there are {listed(allowed)}"
+            )
+        with torch.device("meta"):  # no memory, no weights: a wrong setting is found here
+            self.build(zoo.get("amoebanet-d"))
 
     def build(self, genotype: Genotype) -> CellNetwork:
         """The child network, with fresh weights from torch's global generator."""
@@ -148,7 +187,7 @@ class TrainingEvaluator:
     def with_recipe(self, recipe: Recipe) -> TrainingEvaluator:
         """The same evaluator with another recipe."""
         other = copy.copy(self)
-        other.recipe = recipe
+        other.recipe = _instance("recipe", recipe, Recipe, "Recipe(epochs=20)")
         return other
 
     def settings(self) -> dict[str, Any]:
@@ -184,28 +223,52 @@ class Task:
         offered = {"seed": seed, **self.callbacks}
         parameters = inspect.signature(self.evaluator).parameters
         result = self.evaluator(genotype, **{k: v for k, v in offered.items() if k in parameters})
-        return _checked(result if isinstance(result, Evaluation) else Evaluation(float(result)))
+        return checked(result)
 
 
-def _checked(evaluation: Evaluation) -> Evaluation:
-    """The evaluation in plain numbers, such as the store can hold (tensors become numbers).
+def checked(found: Any) -> Evaluation:
+    """What an evaluator returned, in plain numbers and texts such as the store can hold.
 
     Raises:
-        SettingsError, TypeError, ValueError: it holds something else; the trial's cause says so.
+        SettingsError, TypeError, ValueError: :class:`Evaluation` does not allow it. ``found`` may
+            raise anything else when it is read.
     """
-    status, cause = choice("status", evaluation.status, STATUSES), evaluation.cause
-    try:
-        json.dumps(evaluation.curves)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"the curves must be ready for JSON: {error}") from None
-    reward = None if evaluation.reward is None else float(evaluation.reward)
-    if status == "ok" and (reward is None or not math.isfinite(reward)):
-        cause = f"the evaluator returned the reward {reward!r}, not a finite number"
-        reward, status = None, "diverged"
-    return replace(
-        evaluation,
+    given = found if isinstance(found, Evaluation) else Evaluation(found)
+    status, cause, reward = given.status, given.cause, given.reward
+    if reward is None or not math.isfinite(reward):
+        if status == "ok":
+            status = "diverged"
+            cause = f"the evaluator returned the reward {reward!r:.80}, not a finite number"
+        reward = None
+    else:
+        reward = number("reward", reward, -LARGEST, LARGEST)
+    curves = [dict(epoch) for epoch in given.curves]
+    text = json.dumps(curves, ensure_ascii=False).encode(errors="replace")
+    whole("the size of the curves in bytes", len(text), 0, MOST_CURVES)
+    return Evaluation(
         reward=reward,
-        status=status,
-        cause=None if cause is None else str(cause),
-        parameters=None if evaluation.parameters is None else int(evaluation.parameters),
+        status=choice("status", status, STATUSES),
+        cause=None if cause is None else one_line(cause, 500),
+        parameters=optional(whole, "parameters", given.parameters, 0, MOST_WHOLE),
+        seconds=optional(number, "seconds", given.seconds, 0.0),
+        curves=json.loads(text, parse_constant=lambda name: None),
     )
+
+
+def checked_end(future: Future[Finished]) -> tuple[Evaluation, int | None]:
+    """How an evaluation ended on any executor, one of your own too, and its worker.
+
+    All that comes into a search comes through here, and nothing is raised: what :func:`checked`
+    refuses is of status ``error``. The other statuses of :class:`Finished` are kept.
+    """
+
+    def check() -> tuple[Evaluation, int | None]:
+        ended = _instance("what an executor's future gives", future.result(0), Finished, "call()")
+        status = choice("status", ended.status, (*STATUSES, "out_of_memory", "crashed"))
+        failed = Evaluation(None, status, one_line(ended.cause or status, 500))
+        evaluation = checked(ended.value) if status == "ok" else failed
+        worker = optional(whole, "worker", ended.worker, 0, MOST_WHOLE)
+        return replace(evaluation, seconds=number("seconds", ended.seconds, 0.0)), worker
+
+    done = call(check, ())
+    return done.value or (Evaluation(None, "error", done.cause, seconds=0.0), None)

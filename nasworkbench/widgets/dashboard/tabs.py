@@ -84,6 +84,7 @@ def controller(state: DashboardState) -> str:
     measures = {"entropy (nats per decision)": "entropy", "clip fraction": "clip_fraction"}
     numbers = [f"{words} {last[key]:.3f}" for words, key in measures.items() if key in last]
     count = f"{last['update']:,} update{'s' if last['update'] > 1 else ''}"
+    numbers += [f"the last one was {escaped(last['cause'])}"] if "cause" in last else []
     return f"{name} after {count}{': ' if numbers else ''}{', '.join(numbers)}."
 
 

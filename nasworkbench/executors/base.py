@@ -17,6 +17,7 @@ import numpy
 import torch
 
 from ..controllers.policy import one_thread
+from ..errors import printable
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,11 @@ def call(
 
 
 def one_line(value: object, most: int = 300) -> str:
-    """The text of anything, such as files and terminals take: at most so many characters, and for
-    each control character or half of a surrogate pair a question mark."""
+    """The text of anything as files and terminals take it: see :func:`printable`."""
     try:
-        words = " ".join(str(value)[: 4 * most].split())
+        return printable(str(value)[: 4 * most], most)
     except Exception:
-        words = "(its text cannot be read)"
-    return "".join(c if c.isprintable() else "?" for c in words[:most])
+        return "(its text cannot be read)"
 
 
 def failure(error: BaseException) -> tuple[str, str]:

@@ -69,8 +69,9 @@ def test_searches_killed_with_workers(killed):
         by_key = dict(zip(measured.key, measured.reward, strict=True))
         expected = [share_or_fail(trial.genotype) for trial in search.best(9)]
         assert expected == sorted(by_key.values(), reverse=True)[:9]
-        updates = search.store.updates()
-        assert [row["told"] for row in updates] == list(range(5, TRIALS + 1, 5))
+        told = [row["told"] for row in search.store.updates()]
+        every = list(range(5, TRIALS + 1, 5))
+        assert told in (every, every[:-1])  # it was killed between the last trial and its update
 
 
 def test_jobs_killed(killed):

@@ -150,8 +150,9 @@ class PolicyGradient(Controller):
             if len(self.waiting) == self.batch_size:
                 batch, self.waiting = self.waiting, []
                 tokens = torch.tensor([o.proposal.tokens for o in batch])
-                old_log_probs = torch.tensor([o.proposal.log_probs for o in batch])
-                rewards = torch.tensor([float(o.reward) for o in batch])
+                old = [o.proposal.log_probs for o in batch]
+                old_log_probs = torch.tensor(old, dtype=torch.float32)
+                rewards = torch.tensor([float(o.reward) for o in batch], dtype=torch.float32)
                 before = self.expected(rewards)
                 with one_thread():
                     measured = self.update(tokens, old_log_probs, rewards)

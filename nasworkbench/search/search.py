@@ -11,9 +11,11 @@ Every arrow of this loop can be cut by kill -9 and the search goes on from there
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,16 +40,19 @@ from .rebuilding import (
     build_evaluator,
     build_space,
     describe,
-    description,
     difference,
 )
-from .store import Store
+from .schema import checked_notes
+from .store import FILE, LOCK, Store
 from .trial import Trial
 
 if TYPE_CHECKING:
     import pandas
 
 EXECUTORS = ("inline", "processes")
+
+#: The runs of this process that are at work, by the identity of their controllers.
+_AT_WORK: dict[int, object] = {}
 
 
 class Search(Background):
@@ -66,7 +71,8 @@ class Search(Background):
 
     Raises:
         StoreError: the folder holds a search already.
-        SettingsError: the controller was made for another space, or a setting is out of range.
+        SettingsError: the controller was made for another space, a setting is out of range, or a
+            note is not ready for JSON or has the name of one that the search keeps itself.
         TableError: the evaluator's table is of another space.
     """
 
@@ -82,7 +88,7 @@ class Search(Background):
         time_limit: float | None = None,
         notes: dict[str, Any] | None = None,
     ) -> None:
-        _check_made_for(controller, space)
+        _check_objects(space, controller, evaluator)
         if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
             evaluator.require_space(space)  # else every trial would be an error
         whole("seed", seed, least=0)
@@ -90,7 +96,8 @@ class Search(Background):
             failure_reward = number("failure_reward", failure_reward, -math.inf)
         if time_limit is not None:
             time_limit = number("time_limit", time_limit, 0.001)
-        directory = _unused_directory() if directory is None else directory
+        notes = {} if notes is None else checked_notes(notes)
+        directory = Path(_unused_directory() if directory is None else directory).absolute()
         Store.create(
             directory,
             {
@@ -101,7 +108,7 @@ class Search(Background):
                 "failure_reward": failure_reward,
                 "time_limit": time_limit,
                 "provenance": provenance(),
-                **(notes or {}),
+                **notes,
             },
         )
         self._attach(directory, space, controller, evaluator)
@@ -109,7 +116,7 @@ class Search(Background):
 
     def _attach(self, directory: str | Path, space: Space, controller: Any, evaluator: Any) -> None:
         super().__init__()
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()  # a notebook may go to another folder
         self.space, self.controller, self.evaluator = space, controller, evaluator
         self.store = Store(directory, space)
         self.seed = self.store.meta("seed")
@@ -135,8 +142,8 @@ class Search(Background):
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
         """
-        with closing(Store(directory)) as store:
-            records = {role: description(store.meta(role), role, directory) for role in ROLES}
+        with closing(Store(directory, read_only=True)) as store:
+            records = {role: store.meta(role) for role in ROLES}
         if space is None and controller is not None:
             space = controller.space
         given = dict(zip(ROLES, (space, controller, evaluator), strict=True))
@@ -145,15 +152,11 @@ class Search(Background):
             if changed:
                 raise StoreError(f"{directory} holds a search with another {role}: {changed}")
         space = space if space is not None else build_space(records["space"])
-        if controller is not None:
-            _check_made_for(controller, space)
+        controller = controller or build_controller(records["controller"], space)
+        evaluator = evaluator or build_evaluator(records["evaluator"], device)
+        _check_objects(space, controller, evaluator)
         search = cls.__new__(cls)
-        search._attach(
-            directory,
-            space,
-            controller or build_controller(records["controller"], space),
-            evaluator or build_evaluator(records["evaluator"], device),
-        )
+        search._attach(directory, space, controller, evaluator)
         return search
 
     # --- running ------------------------------------------------------------------------------
@@ -178,8 +181,10 @@ class Search(Background):
             progress: show a bar; None: if somebody watches (a terminal or a notebook).
 
         Raises:
-            StoreError: another process is running this search.
-            SettingsError: an unknown executor, fewer than one worker or trial.
+            StoreError: another process is running this search, or its folder was deleted, moved or
+                replaced: see :meth:`save_as`.
+            SettingsError: an unknown executor, fewer than one worker or trial, or a controller that
+                is at work in another search.
         """
         self._prepare(trials, executor, workers)
         self._run(trials, executor, workers, progress)
@@ -192,29 +197,37 @@ class Search(Background):
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
         self._reset()
+        run = object()
+        if _AT_WORK.setdefault(id(self.controller), run) is not run:
+            raise SettingsError(
+                f"this {type(self.controller).__name__} is at work in a search that is running: "
+                "make a controller for each search, or wait"
+            )
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
     ) -> None:
-        lock = FileLock(self.directory / "search.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise StoreError(f"another process is running the search in {self.directory}") from None
-        try:
+        with ExitStack() as stack:
+            stack.callback(_AT_WORK.pop, id(self.controller))
+            self.store.check_place()  # else the lock would make the folder again
+            try:
+                stack.enter_context(FileLock(self.directory / LOCK).acquire(blocking=False))
+            except Timeout:
+                raise StoreError(
+                    f"another process is running the search in {self.directory}"
+                ) from None
             with one_thread():
                 loop = Loop(self.store, self.controller, self.seed, self.failure_reward, self)
-            if trials is not None:  # kept in the file, so that a resume knows it
-                self.store.set_meta(goal=loop.done + trials)
-            goal = self.store.meta("goal", 0)
+            # the goal is kept in the file, so that a resume knows it
+            goal = self.store.meta("goal", 0) if trials is None else loop.done + trials
             if loop.done >= goal:
                 return
+            stack.callback(self.store.end_run)
+            self.store.begin_run(goal)
+            stack.callback(setattr, self, "_loop", None)
             with self._make_executor(executor, workers) as runner, one_thread():
                 self._loop = loop
                 loop.run(runner, goal, type(self.controller).__name__, progress)
-        finally:
-            self._loop = None
-            lock.release()
 
     def _make_executor(
         self, executor: str | Executor, workers: int
@@ -224,6 +237,35 @@ class Search(Background):
         if executor == "inline":
             return InlineExecutor(Task(self.evaluator, lambda: self.stopping))
         return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
+
+    def save_as(self, directory: str | Path) -> None:
+        """Write the complete search into another folder, and go on there.
+
+        This works too if its own folder was deleted while the search was open.
+
+        Args:
+            directory: a new folder, or one without a search.
+
+        Raises:
+            SettingsError: the search is running.
+            StoreError: the folder holds a search, or cannot be written.
+        """
+        if id(self.controller) in _AT_WORK:
+            raise SettingsError("this search is running: stop() it or wait for result()")
+        path = Path(directory).absolute() / FILE
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+                self.store.copy_to(Path(temporary) / FILE)
+                path.touch(exist_ok=False)  # nobody else may take it meanwhile
+                os.replace(Path(temporary) / FILE, path)
+        except FileExistsError:
+            raise StoreError(f"{directory} holds a search already: choose another folder") from None
+        except OSError as error:
+            raise StoreError(f"cannot save the search in {directory}: {error}") from None
+        store = Store(directory, self.space)
+        self.store.close()
+        self.directory, self.store = path.parent, store
 
     @property
     def finished(self) -> int:
@@ -266,7 +308,19 @@ class Search(Background):
         return f"Search in {self.directory}: {self.finished} trials{best}"
 
 
-def _check_made_for(controller: Controller, space: Space) -> None:
+def _check_objects(space: Any, controller: Any, evaluator: Any) -> None:
+    """Refuse what is not a space, a controller for it, and an evaluator."""
+    for role, thing, fits in (
+        ("space", space, isinstance(space, Space)),
+        ("controller", controller, isinstance(controller, Controller)),
+        ("evaluator", evaluator, callable(evaluator)),
+    ):
+        if isinstance(thing, type):
+            raise SettingsError(
+                f"{role} must be an object, got a class; did you mean {thing.__name__}(...)?"
+            )
+        if not fits:
+            raise SettingsError(f"the {role} of a search cannot be {thing!r:.80}")
     if controller.space.settings() != space.settings():
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"

@@ -132,8 +132,10 @@ WEIGHTS: set[str] = set()
 
 def readers_of_programs(text):
     """What a module uses that may run what a file says."""
-    names = ("torch.load", "torch.jit.load", "pickle.load", "pickle.loads", "pickle.Unpickler",
-             "numpy.load", "marshal.loads", "joblib.load", "torch.package.PackageImporter")  # fmt: skip
+    names = (
+        "torch.load", "torch.jit.load", "pickle.load", "pickle.loads", "pickle.Unpickler",
+        "numpy.load", "marshal.loads", "joblib.load", "torch.package.PackageImporter",
+    )  # fmt: skip
     tree, found = ast.parse(text), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):

@@ -4,7 +4,6 @@ import itertools
 import os
 import shutil
 import sqlite3
-import time
 import warnings
 from contextlib import closing
 from pathlib import Path
@@ -426,6 +425,7 @@ def test_after_a_run_the_file_alone_is_the_search(tmp_path):
     Search.resume(copied(search, tmp_path / "other"), identity_share).run(1)
 
 
+@pytest.mark.timeout(25)  # SQLite by itself would wait for thirty seconds
 def test_a_reader_does_not_hold_up_the_end_of_a_run(tmp_path):
     """What it still reads stays in the log, and the next run takes it."""
     search = new(tmp_path / "run")
@@ -433,12 +433,8 @@ def test_a_reader_does_not_hold_up_the_end_of_a_run(tmp_path):
     with closing(sqlite3.connect(search.store.path)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM trials").fetchone() == (2,)
-        begin = time.monotonic()
         search.run(5)
-        assert time.monotonic() - begin < 20  # SQLite would wait for thirty seconds
         assert reader.execute("SELECT count(*) FROM trials").fetchone() == (2,)
-        with pytest.warns(UserWarning, match="copied without its log"):
-            History(copied(search, tmp_path / "behind")).close()
     search.run(1)
     with History(copied(search, tmp_path / "copy")) as history:
         assert history.count == 8

@@ -6,7 +6,8 @@ SELECT row FROM (
     ) IS NOT TRUE
     UNION ALL
     SELECT 'state: part ' || quote(name) FROM state WHERE (
-        typeof(name) = 'text' AND typeof(shape) = 'text' AND typeof(dtype) = 'text'
+        typeof(name) = 'text' AND kind IN ('json', 'numpy', 'torch')
+        AND typeof(shape) = 'text' AND typeof(dtype) = 'text'
         AND typeof(value) = 'blob'
     ) IS NOT TRUE
     UNION ALL

@@ -10,6 +10,7 @@ from typing import Any
 from ..checks import flag, number, optional, whole
 from ..errors import SettingsError, WorkbenchError, listed
 from .packing import digest
+from .sqlite_file import FORMAT
 
 #: What reading a row may raise, if somebody else wrote it.
 PROBLEMS = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, WorkbenchError)
@@ -23,7 +24,7 @@ def sealed(row: Sequence[Any]) -> tuple[Any, ...]:
     return (*row, digest(row))
 
 
-def unsealed(row: Sequence[Any]) -> Sequence[Any]:
+def unsealed(row: Sequence[Any]) -> Any:
     """The row without its digest.
 
     Raises:
@@ -65,7 +66,7 @@ def _record(name: str, value: Any, /, **kinds: type) -> None:
 _description = partial(_record, **{"class": str, "settings": dict})
 #: The checks of the values that the library stores; any others are the user's own notes.
 META: dict[str, Callable[[str, Any], Any]] = {
-    "format": whole,
+    "format": partial(whole, least=FORMAT, most=FORMAT),
     "created_at": partial(number, least=0, most=1e11),
     "space": _description,
     "controller": _description,
@@ -79,7 +80,7 @@ META: dict[str, Callable[[str, Any], Any]] = {
     "job": partial(_record, name=str, tier=str, tier_settings=dict),
     "verdict": partial(_record, sentence=str),
 }
-ALWAYS = ("created_at", "space", "controller", "evaluator", "seed")
+ALWAYS = ("format", "created_at", "space", "controller", "evaluator", "seed")
 RESERVED = META.keys() - {"job", "verdict"}
 
 

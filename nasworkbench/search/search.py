@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,12 +222,16 @@ class Search(Background):
             goal = self.store.meta("goal", 0) if trials is None else loop.done + trials
             if loop.done >= goal:
                 return
-            stack.callback(self.store.end_run)
             self.store.begin_run(goal)
-            stack.callback(setattr, self, "_loop", None)
-            with self._make_executor(executor, workers) as runner, one_thread():
-                self._loop = loop
-                loop.run(runner, goal, type(self.controller).__name__, progress)
+            try:
+                with self._make_executor(executor, workers) as runner, one_thread():
+                    self._loop = loop
+                    loop.run(runner, goal, type(self.controller).__name__, progress)
+            finally:
+                self._loop = None
+                with suppress(StoreError):  # the folder may be lost
+                    self.store.set_meta(running=False)
+                self.store.checkpoint()
 
     def _make_executor(
         self, executor: str | Executor, workers: int
@@ -259,10 +263,10 @@ class Search(Background):
                 self.store.copy_to(Path(temporary) / FILE)
                 path.touch(exist_ok=False)  # nobody else may take it meanwhile
                 os.replace(Path(temporary) / FILE, path)
-        except FileExistsError:
-            raise StoreError(f"{directory} holds a search already: choose another folder") from None
         except OSError as error:
-            raise StoreError(f"cannot save the search in {directory}: {error}") from None
+            raise StoreError(
+                f"cannot save the search in {directory}: {error}. Take a folder without a search"
+            ) from None
         store = Store(directory, self.space)
         self.store.close()
         self.directory, self.store = path.parent, store
@@ -310,17 +314,15 @@ class Search(Background):
 
 def _check_objects(space: Any, controller: Any, evaluator: Any) -> None:
     """Refuse what is not a space, a controller for it, and an evaluator."""
-    for role, thing, fits in (
-        ("space", space, isinstance(space, Space)),
-        ("controller", controller, isinstance(controller, Controller)),
-        ("evaluator", evaluator, callable(evaluator)),
-    ):
-        if isinstance(thing, type):
-            raise SettingsError(
-                f"{role} must be an object, got a class; did you mean {thing.__name__}(...)?"
-            )
-        if not fits:
-            raise SettingsError(f"the {role} of a search cannot be {thing!r:.80}")
+    kinds: dict[str, tuple[Any, Any]] = {
+        "space": (space, Space),
+        "controller": (controller, Controller),
+        "evaluator": (evaluator, Callable),
+    }
+    for role, (thing, kind) in kinds.items():
+        if isinstance(thing, type) or not isinstance(thing, kind):
+            hint = f"; did you mean {thing.__name__}(...)?" if isinstance(thing, type) else ""
+            raise SettingsError(f"the {role} of a search cannot be {thing!r:.80}{hint}")
     if controller.space.settings() != space.settings():
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"

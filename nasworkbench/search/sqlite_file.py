@@ -20,8 +20,6 @@ from ..errors import StoreError
 
 SCHEMA, RULES = (Path(__file__).with_name(name) for name in ("schema.sql", "rules.sql"))
 FORMAT = 3
-#: The table that tells the format, as older ones have it.
-OLDER = ("meta", "table", "meta", "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
 #: Bytes of one value (this project's choice): a file of somebody else's must not fill the memory.
 LARGEST = 2**28
 
@@ -30,9 +28,9 @@ def opened(path: Path, read_only: bool = False) -> sqlite3.Connection:
     """A connection for reading and writing, or for reading only.
 
     Raises:
-        StoreError: a damaged file, one without a search, of another format, or that cannot be read
-            or written. Not a byte of it has been changed: it is first opened for reading only, so
-            that not even a left-over log is written into it.
+        StoreError: a damaged file, one without a search or of another format, or one that cannot be
+            read or written. Not a byte of it has been changed: it is first opened for reading only,
+            so that not even a left-over log is written into it.
     """
     try:
         reader = _reader(path)
@@ -116,16 +114,11 @@ def _check(path: Path, reader: sqlite3.Connection) -> None:
 
     The tables come first: to check the rest, SQLite computes what they define.
     """
-    found, expected = _tables(reader), _expected()
-    if [row for row in found if row[0] == "meta"] in ([OLDER], [expected["meta"]]):
-        row = reader.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        if row is None or row[0] != str(FORMAT):
-            raise StoreError(
-                f"{path} has format {row and row[0]!s:.20}; this version of nasworkbench reads "
-                f"format {FORMAT}. Open it with the version that wrote it, or start a new search"
-            )
-    if found != list(expected.values()):
-        raise sqlite3.DatabaseError("the tables of a search are missing or changed")
+    if _tables(reader) != _expected():
+        raise sqlite3.DatabaseError(
+            f"its tables are not those of a search of format {FORMAT}. If another version of "
+            "nasworkbench wrote it, open it with that"
+        )
     (verdict,) = reader.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
@@ -138,11 +131,11 @@ def _check(path: Path, reader: sqlite3.Connection) -> None:
 
 
 @cache
-def _expected() -> dict[str, tuple]:
-    """What ``schema.sql`` makes, by name."""
+def _expected() -> list[tuple]:
+    """What ``schema.sql`` makes."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(SCHEMA.read_text(encoding="utf-8"))
-        return {row[0]: row for row in _tables(connection)}
+        return _tables(connection)
 
 
 def _tables(connection: sqlite3.Connection) -> list[tuple]:
@@ -157,15 +150,6 @@ def place(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def emptied_log(connection: sqlite3.Connection) -> None:
-    """Bring the file up to date with its log; what readers still need of the log is left."""
-    connection.execute("PRAGMA busy_timeout = 0")  # never wait for them
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        connection.execute("PRAGMA busy_timeout = 30000")
 
 
 @contextmanager

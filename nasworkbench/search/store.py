@@ -29,7 +29,7 @@ from ..errors import SettingsError, StoreError
 from ..spaces import Space
 from . import schema
 from .packing import pack_distributions, pack_log_probs, pack_state, pack_tokens, unpack_state
-from .sqlite_file import FORMAT, SCHEMA, copied, damaged, emptied_log, has_log, opened, place
+from .sqlite_file import FORMAT, SCHEMA, copied, damaged, has_log, opened, place
 from .trial import RETRAINED, Trial, unpack_row
 
 FILE, LOCK = "search.sqlite", "search.lock"
@@ -151,19 +151,16 @@ class Store:
         if time.monotonic() - self._checkpoint_at < every:
             return
         with self._lock, suppress(sqlite3.Error):
-            emptied_log(self.connection)
+            self.connection.execute("PRAGMA busy_timeout = 0")  # wait for no reader
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.connection.execute("PRAGMA busy_timeout = 30000")
         self._checkpoint_at = time.monotonic()
 
     def begin_run(self, goal: int) -> None:
-        """Until :meth:`end_run` the file itself, without its log, says that it may be behind."""
+        """A second from now, and until the run has ended, the file says even without its log that
+        it may be behind."""
         self.set_meta(goal=goal, running=True)
-        self.checkpoint()
-
-    def end_run(self) -> None:
-        """The file is brought up to date; it may be gone already."""
-        with suppress(StoreError):
-            self.set_meta(running=False)
-        self.checkpoint()
+        self._checkpoint_at = time.monotonic() - 59  # of the minute from one to the next
 
     def set_meta(self, **values: Any) -> None:
         """Store JSON values under these names.

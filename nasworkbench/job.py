@@ -120,7 +120,8 @@ class Job:
                 f"{directory} holds a search that was started from Python: go on with it by "
                 f"Search.resume({str(directory)!r}).run(...)"
             )
-        tier = Tier.from_settings(notes["tier_settings"])
+        with search.store.reading("the settings of its tier"):
+            tier = Tier.from_settings(notes["tier_settings"])
         if workers is not None:
             tier = replace(tier, workers=workers)
         return cls(Path(directory), tier, search, progress)

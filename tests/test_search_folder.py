@@ -25,8 +25,9 @@ from search_helpers import (
     small_space,
 )
 
-from nasworkbench import PPO, CellSpace, RandomSearch, Search, cli, data, report
+from nasworkbench import PPO, CellSpace, RandomSearch, Search, cli, data, report, tiers
 from nasworkbench.errors import DataError, SettingsError, StoreError, WorkbenchError
+from nasworkbench.job import Job
 from nasworkbench.search import History, Store, schema, sqlite_file
 from nasworkbench.training import Recipe
 from nasworkbench.training.evaluator import TrainingEvaluator
@@ -478,6 +479,16 @@ def test_named_values_of_wrong_types(folder, capsys, name, value):
             attempt()
     assert cli.main(["report", str(folder)]) != 0
     assert "damaged or holds no search" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", [None, 5, {"a": 1}, {"epochs": -1}])
+def test_settings_of_a_tier_of_wrong_types(tmp_path, recipe):
+    space, toy = small_space(), tiers.get("toy").settings()
+    evaluator = TrainingEvaluator(data.load("digits"), Recipe.digits(), cells=1, filters=2)
+    job = {"name": "run", "tier": "toy", "tier_settings": toy | {"recipe": recipe}}
+    Search(space, PPO(space), evaluator, tmp_path / "run", notes={"job": job}).store.close()
+    with pytest.raises(StoreError, match="the settings of its tier: "):
+        Job.resume(tmp_path / "run")
 
 
 def test_log_or_journal_that_is_not_one(folder, tmp_path):

@@ -454,6 +454,16 @@ def test_rows_of_somebody_who_knows_the_digests(tmp_path, monkeypatch, statement
         Search.resume(run, identity_share).run(1)
 
 
+def test_numbers_that_a_search_may_hold_can_be_read(tmp_path):
+    """What is refused when it is read must have been refused when it was written."""
+    search = new(tmp_path / "run", share_or_fail, "RandomSearch", failure_reward=-1e300, seed=2**70)
+    search.run(12)
+    search.store.set_meta(goal=2**40, mine=[1e300, None, "\u2028\x00"])
+    with History(tmp_path / "run") as history:
+        assert history.trials().told_reward.min() == -1e300
+        assert history.meta("mine") == [1e300, None, "\u2028\x00"]
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
@@ -675,7 +685,7 @@ def test_settings_that_json_cannot_hold(tmp_path):
         def __call__(self, genotype):
             return 0.0
 
-    with pytest.raises(SettingsError, match="settings of Evaluator are stored as JSON"):
+    with pytest.raises(SettingsError, match="settings of Evaluator' cannot be stored as JSON"):
         new(tmp_path / "run", Evaluator())
     assert not (tmp_path / "run").exists()
 

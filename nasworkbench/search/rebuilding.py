@@ -15,12 +15,13 @@ from ..checks import is_whole
 from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
 from ..data import Dataset
 from ..data.dataset import OWN
-from ..errors import DataError, SettingsError, StoreError
+from ..errors import DataError, StoreError
 from ..nas_bench_graph import GraphSpace
 from ..spaces import CellSpace
 from ..tables.evaluator import TableEvaluator
 from ..training import Recipe
 from ..training.evaluator import TrainingEvaluator
+from .schema import meta_rows
 
 CLASSES: dict[str, type] = {
     "CellSpace": CellSpace,
@@ -56,13 +57,7 @@ def describe(thing: Any) -> dict[str, Any]:
         else getattr(thing, "__qualname__", type(thing).__name__)
     )
     settings = settings_of() if settings_of else {}
-    try:
-        json.dumps(settings)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"the settings of {name} are stored as JSON, which cannot hold them ({error}). Let its "
-            "settings() return a dict of numbers, texts, lists and dicts"
-        ) from None
+    meta_rows({f"settings of {name}": settings})  # raises what JSON cannot hold
     return {"class": name, "settings": settings}
 
 

@@ -20,11 +20,11 @@ SELECT row FROM (
         AND proposed_at BETWEEN 0 AND 1e11             -- seconds since 1970, to the year 5138
         AND typeof(updates_at_proposal) = 'integer' AND typeof(attempts) = 'integer'
         AND typeof(status) IN ('text', 'null')
-        AND coalesce(reward, 0) BETWEEN -3.5e38 AND 3.5e38 -- as large as float32 can be
-        AND coalesce(told_reward, 0) BETWEEN -3.5e38 AND 3.5e38
+        AND coalesce(reward, 0) BETWEEN -1.797e308 AND 1.797e308 -- finite
+        AND coalesce(told_reward, 0) BETWEEN -1.797e308 AND 1.797e308
         AND typeof(updates_at_tell) IN ('integer', 'null')
         AND typeof(completion_order) IN ('integer', 'null') AND cached IN (0, 1)
-        AND typeof(cause) IN ('text', 'null') AND coalesce(seconds, 0) BETWEEN 0 AND 1e11
+        AND typeof(cause) IN ('text', 'null') AND coalesce(seconds, 0) BETWEEN 0 AND 1e308
         AND typeof(parameters) IN ('integer', 'null') AND typeof(worker) IN ('integer', 'null')
         AND coalesce(ended_at, 0) BETWEEN 0 AND 1e11 AND typeof(curves) IN ('text', 'null')
         AND typeof(tokens) = 'blob' AND typeof(log_probs) = 'blob'
@@ -35,9 +35,10 @@ SELECT row FROM (
     UNION ALL
     SELECT 'retraining ' || quote(key) FROM retrainings WHERE (
         typeof(origin) = 'text' AND typeof(key) = 'text' AND typeof(seed) = 'integer'
-        AND typeof(genotype) = 'text' AND coalesce(reward, 0) BETWEEN -3.5e38 AND 3.5e38
+        AND typeof(genotype) = 'text' AND coalesce(reward, 0) BETWEEN -1.797e308 AND 1.797e308
         AND typeof(status) = 'text' AND typeof(cause) IN ('text', 'null')
-        AND coalesce(validation, 0) BETWEEN 0 AND 1 AND coalesce(test, 0) BETWEEN 0 AND 1
-        AND coalesce(seconds, 0) BETWEEN 0 AND 1e11
+        AND coalesce(validation, 0) BETWEEN 0 AND 1
+        AND coalesce(test, 0) BETWEEN 0 AND 1
+        AND coalesce(seconds, 0) BETWEEN 0 AND 1e308
     ) IS NOT TRUE
 ) LIMIT 1;

@@ -314,12 +314,8 @@ class Search(Background):
 
 def _check_objects(space: Any, controller: Any, evaluator: Any) -> None:
     """Refuse what is not a space, a controller for it, and an evaluator."""
-    kinds: dict[str, tuple[Any, Any]] = {
-        "space": (space, Space),
-        "controller": (controller, Controller),
-        "evaluator": (evaluator, Callable),
-    }
-    for role, (thing, kind) in kinds.items():
+    kinds: tuple[Any, ...] = (Space, Controller, Callable)
+    for role, thing, kind in zip(ROLES, (space, controller, evaluator), kinds, strict=True):
         if isinstance(thing, type) or not isinstance(thing, kind):
             hint = f"; did you mean {thing.__name__}(...)?" if isinstance(thing, type) else ""
             raise SettingsError(f"the {role} of a search cannot be {thing!r:.80}{hint}")

@@ -10,6 +10,7 @@ SLOW: dict[str, set[str]] = {
     "test_dashboard": {"test_failures_with_processes_are_shown"},
     "test_data": {"test_a_spawned_process_shares_the_images"},
     "test_executors": set(),
+    "test_history": {"test_read_only_disk"},
     "test_job": set(),
     "test_learning": set(),
     "test_lesson_claims": set(),

@@ -437,7 +437,7 @@ def test_file_that_defines_something_else(folder, statement):
         ("UPDATE state SET value = CAST('{\"told\": 99, \"controller\": {}}' AS BLOB) "
          "WHERE kind = 'json'", "controller's state: .*told"),
         ("UPDATE state SET value = CAST('{\"told\": 6, \"controller\": {\"asked\": 6}}' AS BLOB) "
-         "WHERE kind = 'json'", "controller's state: .*updates"),
+         "WHERE kind = 'json'", "controller's state: '"),
         ("UPDATE state SET value = CAST(printf('%.*c', 100000, '[') AS BLOB) WHERE kind = 'json'",
          "controller's state: "),
     ],

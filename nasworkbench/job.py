@@ -29,7 +29,6 @@ from .files import new_directory
 from .genotype import Genotype
 from .plots import draw_rewards, figure, reward_rows, save
 from .search import Search
-from .search.sqlite_file import damaged
 from .spaces import CellSpace
 from .tiers import Tier
 from .training import TrainingEvaluator
@@ -122,10 +121,8 @@ class Job:
                 f"{directory} holds a search that was started from Python; go on with it: "
                 f"Search.resume({str(directory)!r}).run(...)"
             )
-        try:
+        with search.store.reading("the settings of its tier"):
             tier = Tier.from_settings(notes["tier_settings"])
-        except (LookupError, TypeError, WorkbenchError) as error:
-            raise damaged(search.store.path, f"the settings of its tier: {error!r}") from None
         if workers is not None:
             tier = replace(tier, workers=workers)
         return cls(Path(directory), tier, search, progress)

@@ -13,7 +13,8 @@ PACKAGES = ("nasworkbench", "torch", "torchvision", "numpy", "scikit-learn")
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what decides a result, and the machine, as short texts."""
+    """Versions of what decides a result, and the machine, as short texts; this process's own number
+    of torch threads and default dtype too, which need not be those of a worker."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     versions = {}
     for package in PACKAGES:
@@ -27,6 +28,8 @@ def provenance() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "gpu": ", ".join(gpus) or "none",
+        "torch threads": str(torch.get_num_threads()),
+        "default dtype": str(torch.get_default_dtype()),
     }
 
 

@@ -12,6 +12,7 @@ SLOW: dict[str, set[str]] = {
     "test_executors": set(),
     "test_faults": set(),
     "test_files": {"test_a_full_disk_leaves_the_old_files"},
+    "test_history": {"test_read_only_disk"},
     "test_hostile_evaluators": {"test_every_trial_ends_and_is_told"},
     "test_hostile_files": set(),
     "test_job": set(),

@@ -5,19 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import numpy
 import pytest
 import torch
-from search_helpers import OPERATIONS, identity_share, new, share_or_fail, small_space
+from search_helpers import (
+    OPERATIONS,
+    change,
+    environment,
+    identity_share,
+    new,
+    share_or_fail,
+    small_space,
+)
 
 from nasworkbench import PPO, CellSpace, History, Reinforce, Search
 from nasworkbench.errors import StoreError
 from nasworkbench.executors import Executor
 from nasworkbench.executors.base import call
-from nasworkbench.search import history as history_module
+from nasworkbench.search import Store
 from nasworkbench.training.evaluator import Task
 
 SETTINGS = {"batch_size": 5, "learning_rate": 0.02, "hidden": 16}
@@ -232,19 +245,19 @@ def run(tmp_path):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE trials SET completion_order = 40 WHERE number = 3", "trial 3: it does not match"),
-        ("UPDATE trials SET reward = 'much' WHERE number = 3", "trial 3: it does not match"),
+        ("UPDATE trials SET completion_order = 40 WHERE number = 3", "a trial is missing"),
+        ("UPDATE trials SET reward = 'much' WHERE number = 3", "trial 3 holds what no search"),
+        ("UPDATE trials SET told_reward = 0.7 WHERE number = 3", "trial 3: it does not match"),
         ("UPDATE trials SET tokens = x'01' WHERE number = 3", "trial 3: it does not match"),
         ("UPDATE trials SET distributions = x'01' WHERE number = 3", "trial 3: it does not match"),
-        ("UPDATE updates SET metrics = '[' WHERE number = 2", "damaged"),
-        ("UPDATE updates SET metrics = '[1]' WHERE number = 2", "damaged"),
-        ("DELETE FROM meta WHERE name = 'controller'", "description of its controller is damaged"),
-        ("DELETE FROM meta WHERE name = 'space'", "description of its space is damaged"),
+        ("UPDATE updates SET metrics = '[' WHERE number = 2", "the controller's updates: "),
+        ("UPDATE updates SET metrics = '[1]' WHERE number = 2", "the controller's updates: "),
+        ("DELETE FROM meta WHERE name = 'controller'", "controller is missing"),
+        ("DELETE FROM meta WHERE name = 'space'", "space is missing"),
     ],
 )
 def test_a_damaged_file_is_refused(run, statement, message):
-    with closing(sqlite3.connect(run / "search.sqlite")) as connection, connection:
-        assert connection.execute(statement).rowcount > 0
+    change(run, statement, forged="updates" in statement)
     with pytest.raises(StoreError, match="damaged") as error, History(run) as history:
         history.trials()
         history.updates()
@@ -278,30 +291,121 @@ def test_the_folder_is_left_as_it_is(run):
     assert contents(run) == before
 
 
-def test_a_folder_that_cannot_be_written(run, monkeypatch):
-    """A run on a shared, read-only disk; SQLite would want to write beside the file."""
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    opened = []
-    store = history_module.Store
-    monkeypatch.setattr(
-        history_module, "Store", lambda p, **more: opened.append(p) or store(p, **more)
+def as_nobody(function):
+    """What ``function`` returns, a text, where it may write nothing: as root, in a process of
+    another user."""
+    if os.getuid() != 0:
+        return function()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            os.write(writing, function().encode())
+        except BaseException as error:
+            os.write(writing, repr(error).encode())
+        finally:
+            os._exit(0)  # never back into pytest
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        return pipe.read().decode()
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A run folder of a teacher's that everybody may read, and what lies in it, by name."""
+    with tempfile.TemporaryDirectory() as parent:  # others may not enter tmp_path
+        folder = Path(parent) / "shared"
+        search = new(tmp_path / "s")
+        search.run(22)
+
+        def share(*names, mode=0o555):
+            folder.mkdir()
+            for name in names:
+                shutil.copyfile(tmp_path / "s" / name, folder / name)
+                (folder / name).chmod(0o444)
+            os.chmod(parent, 0o755)
+            folder.chmod(mode)
+            return folder
+
+        share.search = search
+        yield share
+        folder.chmod(0o755)
+
+
+def counted(folder):
+    with History(folder) as history:
+        assert len(history.trials()) == history.count and history.best() and history.store.state()
+        return f"{history.count} trials"
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o1777])
+def test_read_only_folder_without_a_log(shared, monkeypatch, mode):
+    """It is read where it is, and nothing is left in it, even if anybody may write there."""
+    shared.search.store.close()
+    folder = shared("search.sqlite", mode=mode)
+    monkeypatch.setattr(shutil, "copyfile", None)  # large files are not copied
+    before = contents(folder)
+    assert as_nobody(lambda: counted(folder)) == "22 trials"
+    assert contents(folder) == before and os.listdir(folder) == ["search.sqlite"]
+
+
+@pytest.mark.parametrize("helpers", [("-wal",), ("-shm", "-wal")])
+def test_read_only_folder_with_a_log(shared, monkeypatch, helpers):
+    """As a killed search leaves it: the last trials are in the log only."""
+    monkeypatch.setattr(Store, "checkpoint", lambda self, every=0.0: None)
+    shared.search.run(3)
+    names = ["search.sqlite", *("search.sqlite" + end for end in helpers)]
+    folder = shared(*names)
+    before = contents(folder)
+    assert as_nobody(lambda: counted(folder)) == "25 trials"
+    assert contents(folder) == before and sorted(os.listdir(folder)) == names
+
+
+def test_read_only_folder_is_not_called_damaged(shared):
+    shared.search.store.close()
+    folder = shared("search.sqlite")
+
+    def resumed():
+        try:
+            Search.resume(folder, identity_share)
+        except StoreError as error:
+            return str(error)
+
+    message = as_nobody(resumed)
+    assert "cannot write to" in message and "History(directory)" in message
+    assert "damaged" not in message
+    (folder / "search.sqlite").chmod(0)
+    message = as_nobody(resumed)
+    assert "cannot read" in message and "damaged" not in message
+
+
+def test_read_only_disk(shared, tmp_path):
+    """As root, who may write everywhere but there."""
+    shared.search.store.close()
+    folder = shared("search.sqlite")
+    code = (
+        "import sys; from nasworkbench import History, report\n"
+        "print(History(sys.argv[1]).count, len(report.render(sys.argv[1])) > 10_000)"
     )
-    before = contents(run)
-    with History(run) as history:
-        assert len(history.trials()) == 22
-    assert opened[0] != run and not opened[0].exists()
-    assert contents(run) == before
-    (run / "search.sqlite").write_bytes(b"nonsense" * 1000)
-    with pytest.raises(StoreError, match="damaged") as error:
-        History(run)
-    assert str(run) in str(error.value)
+    mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$1" -c "$2" "$0"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, folder, sys.executable, code],
+        env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    assert done.stdout == "22 True\n", done.stderr
 
 
 def test_a_run_of_the_older_format_is_refused_with_a_sentence(run):
     with closing(sqlite3.connect(run / "search.sqlite")) as connection, connection:
-        connection.execute("UPDATE meta SET value = '1' WHERE name = 'format'")
+        connection.execute("ALTER TABLE updates DROP COLUMN digest")
     for attempt in (lambda: History(run), lambda: Search.resume(run, identity_share)):
-        with pytest.raises(StoreError, match=r"has format 1; .*reads format 2\. Open it with the"):
+        with pytest.raises(StoreError, match=r"not those of a search of format 3\. If another ver"):
             attempt()
 
 

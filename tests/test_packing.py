@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+from pathlib import Path
 
 import numpy
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import nasworkbench
 from nasworkbench.search.packing import (
     digest,
     pack_distributions,
@@ -118,3 +121,45 @@ def test_a_digest_depends_on_every_value_and_its_place(values):
             assert digest([*values[:place], flipped, *values[place + 1 :]]) != found
     assert digest([b"ab", b"c"]) != digest([b"a", b"bc"])
     assert digest([0.1]) != digest([math.nextafter(0.1, 1)])
+
+
+#: Modules that may read pickles: of files that are known by their checksum, by an unpickler that
+#: knows numbers only.
+UNPICKLING = {"nas_bench_graph/table.py": {"pickle.Unpickler"}}
+#: Modules that may read weights of torch (with ``weights_only=True``).
+WEIGHTS: set[str] = set()
+
+
+def readers_of_programs(text):
+    """What a module uses that may run what a file says."""
+    names = (
+        "torch.load", "torch.jit.load", "pickle.load", "pickle.loads", "pickle.Unpickler",
+        "numpy.load", "marshal.loads", "joblib.load", "torch.package.PackageImporter",
+    )  # fmt: skip
+    tree, found = ast.parse(text), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found |= {ast.unparse(node)} & set(names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} & set(names)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "numpy.load":
+            safe = any(k.arg == "allow_pickle" and not k.value.value for k in node.keywords)
+            found |= set() if safe else {"numpy.load with pickles"}
+    return found - {"numpy.load"}
+
+
+def test_no_module_reads_what_may_be_a_program():
+    root = Path(nasworkbench.__file__).parent
+    found = {
+        path.relative_to(root).as_posix(): readers_of_programs(path.read_text(encoding="utf-8"))
+        for path in root.rglob("*.py")
+        if path.relative_to(root).as_posix() not in WEIGHTS
+    }
+    assert {name: uses for name, uses in found.items() if uses} == UNPICKLING
+
+
+def test_a_module_that_reads_programs_is_found():
+    assert readers_of_programs("import torch\ntorch.load(f, weights_only=True)") == {"torch.load"}
+    assert readers_of_programs("from pickle import loads") == {"pickle.loads"}
+    assert readers_of_programs("numpy.load(f)") == {"numpy.load with pickles"}
+    assert readers_of_programs("numpy.load(f, allow_pickle=False)") == set()

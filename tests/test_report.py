@@ -385,7 +385,7 @@ def test_the_report_goes_where_it_is_asked_to(tmp_path):
 
 
 def test_what_is_no_run_folder(tmp_path):
-    with pytest.raises(StoreError, match=r"holds no search: there is no search\.sqlite"):
+    with pytest.raises(StoreError, match=r"holds no search: there is no file search\.sqlite"):
         report.write(tmp_path)
     (tmp_path / "search.sqlite").write_bytes(b"SQLite format 3\0" + bytes(3000))
     with pytest.raises(StoreError, match="damaged or holds no search"):

@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import shutil
 import signal
 import sqlite3
+import warnings
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import torch
 from search_helpers import (
     CONTROLLERS,
     Recording,
+    WaitForStop,
     children,
     every_kind_of_failure,
     identity_share,
@@ -29,7 +32,8 @@ from search_helpers import (
 from nasworkbench import PPO, CellSpace, Evaluation, RandomSearch, Search
 from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
 from nasworkbench.executors import Executor, Finished, ProcessExecutor
-from nasworkbench.search import Store, loop
+from nasworkbench.search import History, Store, loop
+from nasworkbench.search import store as store_module
 from nasworkbench.training.evaluator import Task
 
 MEASURED = [
@@ -610,3 +614,239 @@ def test_rows_are_read_while_another_connection_writes(tmp_path):
         writer.execute("UPDATE trials SET reward = 9")
         assert (search.trials().reward < 2).all()
         writer.rollback()
+
+
+# --- the file alone, and a folder that is lost --------------------------------------------------
+
+
+def copied(search, folder, *suffixes):
+    """What somebody gets who copies the file, and what lies beside it, while the search lives."""
+    folder.mkdir()
+    for suffix in ("", *suffixes):
+        shutil.copyfile(f"{search.store.path}{suffix}", folder / f"search.sqlite{suffix}")
+    return folder
+
+
+@pytest.mark.filterwarnings("error")
+def test_after_a_run_the_file_alone_is_the_search(tmp_path):
+    search = new(tmp_path / "run")
+    search.run(30)
+    with History(copied(search, tmp_path / "copy")) as history:
+        assert history.trials().equals(search.trials())
+    search.run(1)
+    Search.resume(copied(search, tmp_path / "other"), identity_share).run(1)
+
+
+@pytest.mark.timeout(25)  # SQLite by itself would wait for thirty seconds
+def test_a_reader_does_not_hold_up_the_end_of_a_run(tmp_path):
+    """What it still reads stays in the log, and the next run takes it."""
+    search = new(tmp_path / "run")
+    search.run(2)
+    with closing(sqlite3.connect(search.store.path)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM trials").fetchone() == (2,)
+        search.run(5)
+        assert reader.execute("SELECT count(*) FROM trials").fetchone() == (2,)
+    search.run(1)
+    with History(copied(search, tmp_path / "copy")) as history:
+        assert history.count == 8
+
+
+def test_the_file_is_brought_up_to_date_while_a_search_runs(tmp_path, monkeypatch):
+    """Every minute; in between, a copy without the log says that it may be behind."""
+    search, clock, found = new(tmp_path / "run"), [1000.0], []
+    monkeypatch.setattr(store_module.time, "monotonic", lambda: clock[0])
+
+    def evaluator(genotype):
+        found.append(None)
+        clock[0] += 2 if len(found) == 1 else 0
+        if len(found) == 6:
+            with pytest.warns(UserWarning, match="copied without its log .*may be missing"):
+                found.append(History(copied(search, tmp_path / "behind")).count)
+            with warnings.catch_warnings(action="error"):
+                both = copied(search, tmp_path / "both", "-wal")
+                found.append(History(both).count)
+                found.append(History(tmp_path / "run").count)  # where it runs
+            clock[0] += 61
+        if len(found) == 10:
+            found.append(History(copied(search, tmp_path / "minute")).count)
+        return identity_share(genotype)
+
+    search.evaluator = evaluator
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*minute.*copied without its log")
+        search.run(10)
+    counts = [count for count in found if count is not None]
+    assert counts[0] == 1 and counts[1] == counts[2] >= 5 and counts[3] > counts[1]
+
+
+def removed(run):
+    shutil.rmtree(run)
+
+
+def folder_replaced(run):
+    shutil.rmtree(run)
+    new(run, controller="RandomSearch").run(4)
+
+
+def file_replaced(run):
+    other = new(run.parent / "other", controller="RandomSearch")
+    other.run(4)
+    other.store.close()
+    os.replace(run.parent / "other" / "search.sqlite", run / "search.sqlite")
+
+
+def moved(run):
+    run.rename(run.parent / "moved")
+
+
+LOSSES = [removed, folder_replaced, file_replaced, moved]
+
+
+def assert_saved_and_gone_on(search, folder, lost_at):
+    """The rest of eight trials, in a new folder: as if nothing had happened."""
+    search.save_as(folder)
+    assert search.directory == folder and search.store.path.parent == folder
+    assert search.finished == lost_at
+    search.run(8 - lost_at)
+    whole = new(folder.parent / "whole")
+    whole.run(8)
+    with History(folder) as history, History(folder.parent / "whole") as undisturbed:
+        assert_same_search(history.trials(), undisturbed.trials())
+        assert history.updates() == undisturbed.updates()
+    assert same(search.controller.state_dict(), whole.controller.state_dict())
+
+
+def assert_same_search(a, b):
+    assert a[MEASURED].equals(b[MEASURED])
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_folder_that_is_lost_between_two_runs(tmp_path, lose):
+    run = tmp_path / "run"
+    search = new(run)
+    search.run(6)
+    lose(run)
+    there = sorted(run.rglob("*"))
+    words = r"deleted, moved or replaced.* All 6 trials .*search\.save_as.*Search\.resume"
+    for _ in range(2):
+        with pytest.raises(StoreError, match=words):
+            search.run(3)
+    assert sorted(run.rglob("*")) == there  # no empty folder with a lock
+    assert_saved_and_gone_on(search, tmp_path / "saved", 6)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_folder_that_is_lost_while_a_child_is_trained(tmp_path, lose):
+    """What was just measured is kept too."""
+    run = tmp_path / "run"
+
+    def evaluator(genotype):
+        if search.finished == 2 and len(os.listdir(tmp_path)) == 1:
+            lose(run)
+        return identity_share(genotype)
+
+    search = new(run, evaluator)
+    with pytest.raises(StoreError, match="deleted, moved or replaced"):
+        search.run(8)
+    search.evaluator = identity_share
+    assert_saved_and_gone_on(search, tmp_path / "saved", 3)
+
+
+def test_saving_elsewhere(tmp_path):
+    search, other = new(tmp_path / "run"), new(tmp_path / "other")
+    search.run(3)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        StoreError, match=r"cannot save the search in .*File exists.*without a search"
+    ):
+        search.save_as(tmp_path / "other")
+    with pytest.raises(StoreError, match="cannot save the search in"):
+        search.save_as(tmp_path / "file" / "x")
+    search.evaluator = lambda genotype: search.save_as(tmp_path / "new")
+    search.run(1)
+    assert "this search is running" in search.trials().cause.iloc[-1]
+    assert other.finished == 0 and search.directory == tmp_path / "run"
+    search.evaluator = identity_share
+    search.save_as(tmp_path / "new")  # its folder need not be lost
+    search.run(2)
+    assert (search.finished, History(tmp_path / "run").count) == (6, 4)
+    assert sorted(os.listdir(tmp_path / "new"))[0].startswith("search.")
+    assert not [name for name in os.listdir(tmp_path / "new") if name.startswith("tmp")]
+
+
+def test_another_folder_between_two_runs(tmp_path, monkeypatch):
+    """As ``%cd`` in a notebook."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    search = new("run")
+    search.run(2)
+    resumed = Search.resume("run", identity_share)
+    history = History("run")
+    monkeypatch.chdir(tmp_path / "b")
+    search.run(2)
+    resumed.run(2)
+    assert os.listdir(tmp_path / "b") == []
+    assert search.directory == resumed.directory == history.directory == tmp_path / "a" / "run"
+    assert history.count == History(search.directory).count == 6
+    search.evaluator = lambda genotype: resumed.run(1)
+    search.run(1)
+    assert "another process is running" in search.trials().cause.iloc[-1]
+
+
+@pytest.mark.parametrize("name", ["PPO", "Reinforce"])
+def test_default_dtype_is_not_the_searches(tmp_path, name):
+    single, double = tmp_path / "single", tmp_path / "double"
+    search = new(single, controller=name)
+    search.run(12)
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = new(double, controller=name)
+        other.run(12)
+        assert other.store.meta("provenance")["default dtype"] == "torch.float64"
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same(search.controller.state_dict(), other.controller.state_dict())
+    assert_same_search(search.trials(), other.trials())
+    assert search.store.meta("provenance")["torch threads"] == str(torch.get_num_threads())
+
+
+@pytest.mark.parametrize("k", ["5", -1, 0, True, 2.5, None])
+def test_best_of_what_is_not_a_number(tmp_path, k):
+    search = new(tmp_path / "run")
+    for attempt in (search.best, History(tmp_path / "run").best):
+        with pytest.raises(SettingsError, match="k must be a whole number from 1, got"):
+            attempt(k)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (
+            {"space": CellSpace},
+            r"space of a search cannot be <class.*did you mean CellSpace\(\.\.\.\)\?",
+        ),
+        ({"controller": PPO}, r"controller of a search cannot be <class.*mean PPO\(\.\.\.\)\?"),
+        ({"evaluator": WaitForStop}, r"evaluator of a search cannot be.*WaitForStop\(\.\.\.\)\?"),
+        ({"space": None}, "the space of a search cannot be None"),
+        ({"controller": small_space()}, "the controller of a search cannot be CellSpace"),
+        ({"evaluator": 3}, "the evaluator of a search cannot be 3"),
+        ({"notes": {"mine": {1, 2}}}, "'mine' cannot be stored as JSON"),
+        ({"notes": {"mine": "\ud800"}}, "'mine' cannot be stored as JSON"),
+        ({"notes": {5: "mine"}}, "5 cannot be stored as JSON"),
+        ({"notes": {"seed": 3}}, "notes must be a dict without the names .*seed"),
+        ({"notes": {"space": {}}}, "notes must be a dict without the names"),
+        ({"notes": {"format": 3}}, "notes must be a dict without the names"),
+        ({"notes": {"goal": 3}}, "notes must be a dict without the names"),
+        ({"notes": {"running": True}}, "notes must be a dict without the names"),
+        ({"notes": [1]}, "notes must be a dict without the names"),
+        ({"notes": {"job": 3}}, "job must be a dict with name, tier and tier_settings"),
+    ],
+)
+def test_arguments_of_other_kinds_make_no_folder(tmp_path, change, words):
+    space = small_space()
+    given = {"space": space, "controller": PPO(space), "evaluator": identity_share} | change
+    with pytest.raises(SettingsError, match=words):
+        Search(**given, directory=tmp_path / "run")
+    assert os.listdir(tmp_path) == []

@@ -1,21 +1,41 @@
 """Run folders: whose they are, whether they are whole, and that nothing in them is lost."""
 
+import contextlib
 import hashlib
+import io
 import json
 import multiprocessing
 import os
+import pickle
+import random
 import shutil
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
-from search_helpers import CONTROLLERS, Recording, identity_share, new, share_or_fail, small_space
+import torch
+from search_helpers import (
+    CONTROLLERS,
+    Recording,
+    change,
+    identity_share,
+    new,
+    share_or_fail,
+    small_space,
+)
 
-from nasworkbench import PPO, CellSpace, RandomSearch, Search
-from nasworkbench.errors import SettingsError, StoreError
-from nasworkbench.search import Store
-from nasworkbench.search.packing import digest
+from nasworkbench import PPO, CellSpace, RandomSearch, Search, cli, data, report, tiers
+from nasworkbench.errors import DataError, SettingsError, StoreError, WorkbenchError
+from nasworkbench.job import Job
+from nasworkbench.search import History, Store, schema, sqlite_file
+from nasworkbench.training import Recipe
+from nasworkbench.training.evaluator import TrainingEvaluator
+from nasworkbench.widgets.replay import SearchReplay
+
+JOB = {"name": "run", "tier": "toy", "tier_settings": {"trials": 22}}
+RETRAINED = {"origin": "controller", "key": "k", "seed": 1, "genotype": "{}", "status": "ok"}
 
 
 @pytest.fixture
@@ -130,7 +150,7 @@ def test_killed_while_the_folder_is_made(tmp_path, wait):
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status)
     assert not (run / "search.sqlite").exists()
-    with pytest.raises(StoreError, match=r"holds no search: there is no search\.sqlite in it"):
+    with pytest.raises(StoreError, match=r"holds no search: there is no file search\.sqlite in it"):
         Search.resume(run)
     search = new(run)
     search.run(2)
@@ -217,7 +237,7 @@ def test_damaged_file_with_a_log_is_left_as_it_is(tmp_path):
 def test_missing_table(folder, table):
     change(folder, f"DROP TABLE {table}")
     before = files(folder)
-    with pytest.raises(StoreError, match="the tables of a search are missing"):
+    with pytest.raises(StoreError, match="its tables are not those of a search"):
         Search.resume(folder, identity_share)
     assert files(folder)["search.sqlite"] == before["search.sqlite"]
 
@@ -226,32 +246,27 @@ def test_someone_elses_database(tmp_path):
     with closing(sqlite3.connect(tmp_path / "search.sqlite")) as connection:
         connection.execute("CREATE TABLE songs (name TEXT)")
         connection.commit()
-    with pytest.raises(StoreError, match="the tables of a search are missing"):
+    with pytest.raises(StoreError, match="its tables are not those of a search"):
         Search.resume(tmp_path)
-
-
-def change(folder, statement, *values):
-    with closing(sqlite3.connect(folder / "search.sqlite")) as connection, connection:
-        assert connection.execute(statement, values).rowcount != 0
 
 
 @pytest.mark.parametrize(
     "statement, values, words",
     [
-        ("UPDATE meta SET value = '99' WHERE name = 'format'", (), "format 99; this version"),
-        ("DELETE FROM meta WHERE name = 'format'", (), "format None"),
+        ("UPDATE meta SET value = '99' WHERE name = 'format'", (), "format must be .* got 99"),
+        ("DELETE FROM meta WHERE name = 'format'", (), "format is missing"),
         ("UPDATE meta SET value = '{' WHERE name = 'format'", (), "damaged"),
         ("UPDATE meta SET value = '{' WHERE name = 'controller'", (), "damaged"),
-        ("DELETE FROM meta WHERE name = 'space'", (), "description of its space is damaged"),
+        ("DELETE FROM meta WHERE name = 'space'", (), "damaged .*space is missing"),
         (
             "UPDATE meta SET value = '[]' WHERE name = 'evaluator'",
             (),
-            "of its evaluator is damaged",
+            "damaged .*evaluator must be a dict with class and settings",
         ),
         (
             "UPDATE meta SET value = ? WHERE name = 'controller'",
             (json.dumps({"class": ["PPO"], "settings": {}}),),
-            "description of its controller is damaged",
+            "damaged .*controller must be a dict with class and settings",
         ),
         (
             "UPDATE meta SET value = ? WHERE name = 'controller'",
@@ -266,7 +281,7 @@ def change(folder, statement, *values):
     ],
 )
 def test_tampered_description(folder, statement, values, words):
-    change(folder, statement, *values)
+    change(folder, statement, *values, forged=True)
     with pytest.raises(StoreError, match=words):
         Search.resume(folder, identity_share)
 
@@ -275,7 +290,7 @@ def test_tampered_description(folder, statement, values, words):
 @pytest.mark.parametrize("role", ["space", "controller", "evaluator"])
 def test_unknown_classes_are_never_looked_up(folder, name, role):
     record = json.dumps({"class": name, "settings": {"command": "touch /tmp/owned"}})
-    change(folder, "UPDATE meta SET value = ? WHERE name = ?", record, role)
+    change(folder, "UPDATE meta SET value = ? WHERE name = ?", record, role, forged=True)
     given = {} if role == "evaluator" else {"evaluator": identity_share}
     with pytest.raises(StoreError, match=f"your own {role} '{name}'.*Pass it: Search.resume"):
         Search.resume(folder, **given)
@@ -285,29 +300,27 @@ def test_unknown_classes_are_never_looked_up(folder, name, role):
     "statement, words",
     [
         ("UPDATE trials SET tokens = x'0001' WHERE number = 3", "trial 3: .*digest"),
-        ("UPDATE trials SET tokens = 7 WHERE number = 3", "trial 3: .*digest"),
-        ("UPDATE trials SET log_probs = 'x' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET tokens = 7 WHERE number = 3", "trial 3 holds what no"),
+        ("UPDATE trials SET log_probs = 'x' WHERE number = 3", "trial 3 holds what no"),
         ("UPDATE trials SET curves = 'x' WHERE number = 3", "trial 3: .*digest"),
         ("UPDATE trials SET reward = 0.5 + reward WHERE number = 3", "trial 3: .*digest"),
         ("UPDATE trials SET digest = x'00' WHERE number = 3", "trial 3: .*digest"),
+        ("UPDATE trials SET cause = CAST(x'ff' AS TEXT) WHERE number = 3", "Could not decode"),
         ("UPDATE state SET value = x'00ff'", "controller's state: .*digest"),
         ("UPDATE state SET digest = x'00ff'", "controller's state: .*digest"),
     ],
 )
 def test_tampered_rows(folder, statement, words):
     change(folder, statement)
-    search = Search.resume(folder, identity_share)
     with pytest.raises(StoreError, match=words):
+        search = Search.resume(folder, identity_share)
         search.best()
         search.run(1)
 
 
-def test_state_that_is_a_program_is_not_run(folder, tmp_path):
+@pytest.mark.parametrize("column", ["value", "shape", "dtype", "kind", "name"])
+def test_state_that_is_a_program_is_not_run(tmp_path, column):
     """A state is weights and numbers; anything that would be called on loading is refused."""
-    import io
-    import pickle
-
-    import torch
 
     class Program:
         def __reduce__(self):
@@ -315,14 +328,300 @@ def test_state_that_is_a_program_is_not_run(folder, tmp_path):
 
     buffer = io.BytesIO()
     torch.save(Program(), buffer)
-    for blob in (buffer.getvalue(), pickle.dumps(Program(), protocol=2)):
-        part = ("state", "json", "", "", blob)  # with the right digest
-        change(folder, "UPDATE state SET value = ?, digest = ?", blob, digest(part))
-        search = Search.resume(folder, identity_share)
-        with pytest.raises(StoreError, match="the controller's state: "):
-            search.run(1)
-        search.store.close()
+    search, run = new(tmp_path / "run"), tmp_path / "run"
+    search.run(6)
+    parts = search.store._all("SELECT name FROM state")
+    search.store.close()
+    whole = (run / "search.sqlite").read_bytes()
+    assert len(parts) > 10
+    refused = 0
+    for (name,) in parts:
+        for blob in (buffer.getvalue(), pickle.dumps(Program(), protocol=0)):
+            (run / "search.sqlite").write_bytes(whole)
+            value = blob if column == "value" else blob.decode("latin-1")
+            query = f"UPDATE state SET {column} = ? WHERE name = ?"
+            change(run, query, value, name, forged=True)
+            with contextlib.ExitStack() as stack:
+                try:
+                    search = Search.resume(run, identity_share)
+                    stack.callback(search.store.close)
+                    search.run(1)
+                except StoreError:
+                    refused += 1
+    assert refused >= 2 * (len(parts) - 1)  # name, shape and dtype of the JSON part are not read
     assert not (tmp_path / "owned").exists()
+
+
+def contents_of(folder):
+    """All that the library reads of a run folder, comparable."""
+    with History(folder) as history:
+        store = history.store
+        return repr(
+            [
+                history.trials().to_dict("records"),
+                history.updates(),
+                history.retrained(),
+                [(name, history.meta(name)) for name in sorted(schema.META)],
+                store.state(),
+                history.best(50),
+                [store.trial(number) for number in range(store.finished_count + 2)],
+                store.unfinished(),
+                [store.measured(trial.key) for trial in history.best(50)],
+                (store.finished_count, store.failed_count),
+            ]
+        )
+
+
+def test_every_flipped_bit_is_noticed_or_without_effect(tmp_path):
+    search, run = new(tmp_path / "run", share_or_fail, notes={"job": JOB}), tmp_path / "run"
+    search.run(22)
+    search.store.set_meta(verdict={"sentence": "No verdict."})
+    search.store.retrained(dict(RETRAINED, reward=0.5, test=1))
+    search.store.close()
+    torch.set_printoptions(profile="full")
+    whole, data = contents_of(run), bytearray((run / "search.sqlite").read_bytes())
+    assert "0.9" in whole and "No verdict." in whole
+    chance, noticed = random.Random(0), 0
+    for _ in range(60):
+        place, bit = chance.randrange(len(data)), 1 << chance.randrange(8)
+        flipped = data.copy()
+        flipped[place] ^= bit
+        (run / "search.sqlite").write_bytes(flipped)
+        try:
+            found = contents_of(run)
+        except StoreError:
+            noticed += 1
+        else:
+            assert found == whole, (place, bit)
+    assert noticed > 15
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW songs AS SELECT * FROM trials",
+        "CREATE TRIGGER t AFTER UPDATE ON trials BEGIN DELETE FROM updates; END",
+        "CREATE TABLE songs (name TEXT)",
+        "CREATE INDEX more ON trials (hex(zeroblob(9)))",
+        "DROP INDEX trials_key",
+        "ALTER TABLE trials ADD COLUMN more TEXT AS (hex(key))",
+        "ALTER TABLE meta RENAME TO m; CREATE VIEW meta AS SELECT * FROM m",
+        "ALTER TABLE meta RENAME TO m; CREATE VIEW meta AS WITH RECURSIVE c(x) AS (SELECT 1 UNION "
+        "ALL SELECT x + 1 FROM c) SELECT 'format' AS name, x AS value FROM c WHERE x < 0",
+        "ALTER TABLE trials RENAME TO m; CREATE VIEW trials AS SELECT * FROM m",
+        "DROP TABLE updates; CREATE TABLE updates (number INTEGER PRIMARY KEY, told, metrics, "
+        "digest) WITHOUT ROWID",
+        "DROP TABLE state; CREATE VIRTUAL TABLE state USING fts5(name, kind, shape, dtype, value)",
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, 'reward REAL', "
+        "'reward REAL DEFAULT (abs(1))') WHERE name = 'trials'",
+        "PRAGMA writable_schema = 1; INSERT INTO sqlite_master VALUES ('trigger', 'trials', "
+        "'trials', 0, 'CREATE TRIGGER trials AFTER UPDATE ON trials BEGIN SELECT 1; END')",
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM "
+        "sqlite_master WHERE name = 'meta') WHERE name = 'updates'",
+    ],
+)
+def test_file_that_defines_something_else(folder, statement):
+    with closing(sqlite3.connect(folder / "search.sqlite")) as connection:
+        connection.executescript(statement)
+        connection.commit()
+    before = files(folder)
+    for attempt in (lambda: History(folder), lambda: Search.resume(folder, identity_share)):
+        with pytest.raises(StoreError, match="damaged or holds no search"):
+            attempt()
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("UPDATE trials SET number = -1 WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET reward = 9e999 WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET reward = NULL WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET told_reward = 'x' WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET ended_at = 1e300 WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET ended_at = NULL WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET seconds = x'00' WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET seed = 1.5 WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET key = x'00' WHERE number = 3", "holds what no"),
+        ("UPDATE trials SET completion_order = -5 WHERE number = 3", "a trial is missing"),
+        ("UPDATE trials SET completion_order = 1000000 WHERE number = 5", "a trial is missing"),
+        ("UPDATE trials SET completion_order = 1.5 WHERE number = 5", "holds what no"),
+        ("DELETE FROM trials WHERE number = 3", "a trial is missing"),
+        ("UPDATE trials SET tokens = CAST(x'ffff' || substr(tokens, 3) AS BLOB) WHERE number = 3",
+         "trial 3: .*out of range"),
+        ("UPDATE trials SET tokens = zeroblob(2000) WHERE number = 3", "trial 3: "),
+        ("UPDATE trials SET log_probs = x'00' WHERE number = 3", "trial 3: "),
+        ("UPDATE trials SET distributions = zeroblob(6) WHERE number = 3", "trial 3: "),
+        ("UPDATE trials SET curves = '{' WHERE number = 3", "trial 3: "),
+        ("UPDATE trials SET tokens = zeroblob(3000000) WHERE number = 3", "too big"),
+        ("UPDATE retrainings SET test = 'x'", "holds what no"),
+        ("UPDATE retrainings SET origin = x'00'", "holds what no"),
+        ("UPDATE updates SET told = 'x'", "holds what no"),
+        ("UPDATE updates SET metrics = '7'", "updates: "),
+        ("UPDATE updates SET metrics = '{\"numbers\": 5}'", "updates: "),
+        ("UPDATE updates SET metrics = '{\"entropy\": \"x\"}'", "updates: .*must be numbers"),
+        ("UPDATE updates SET metrics = '{\"advantages\": [1]}'", "updates: .*as many"),
+        ("UPDATE updates SET metrics = printf('%.*c', 100000, '[')", "updates: "),
+        ("UPDATE state SET shape = '[3]' WHERE kind = 'torch'", "controller's state: "),
+        ("UPDATE state SET shape = '{' WHERE kind = 'torch'", "controller's state: "),
+        ("UPDATE state SET dtype = '|O' WHERE kind = 'torch'", "controller's state: "),
+        ("UPDATE state SET dtype = 'f4,f4' WHERE kind = 'torch'", "controller's state: "),
+        ("UPDATE state SET value = 'text' WHERE kind = 'torch'", "holds what no"),
+        ("UPDATE state SET name = 'x' WHERE name = '1'", "controller's state: "),
+        ("UPDATE state SET value = CAST('{}' AS BLOB) WHERE kind = 'json'", "controller's state: "),
+        ("UPDATE state SET value = CAST('{\"told\": 99, \"controller\": {}}' AS BLOB) "
+         "WHERE kind = 'json'", "controller's state: .*told"),
+        ("UPDATE state SET value = CAST('{\"told\": 6, \"controller\": {\"asked\": 6}}' AS BLOB) "
+         "WHERE kind = 'json'", "controller's state: '"),
+        ("UPDATE state SET value = CAST(printf('%.*c', 100000, '[') AS BLOB) WHERE kind = 'json'",
+         "controller's state: "),
+    ],
+)  # fmt: skip
+def test_rows_of_somebody_who_knows_the_digests(tmp_path, monkeypatch, statement, words):
+    monkeypatch.setattr(sqlite_file, "LARGEST", 2**20)
+    search, run = new(tmp_path / "run"), tmp_path / "run"
+    search.run(6)
+    search.store.retrained(RETRAINED)
+    search.store.close()
+    change(run, statement, forged=True)
+    with pytest.raises(StoreError, match=rf"damaged or holds no search \(.*{words}"):
+        contents_of(run)
+        Search.resume(run, identity_share).run(1)
+
+
+def test_numbers_that_a_search_may_hold_can_be_read(tmp_path):
+    """What is refused when it is read must have been refused when it was written."""
+    search = new(tmp_path / "run", share_or_fail, "RandomSearch", failure_reward=-1e300, seed=2**70)
+    search.run(12)
+    search.store.set_meta(goal=2**40, mine=[1e300, None, "\u2028\x00"])
+    with History(tmp_path / "run") as history:
+        assert history.trials().told_reward.min() == -1e300
+        assert history.meta("mine") == [1e300, None, "\u2028\x00"]
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("seed", [1]), ("seed", -1), ("seed", 0.5), ("space", 7), ("space", {"class": "CellSpace"}),
+        ("controller", {"class": 3, "settings": {}}), ("evaluator", {"class": "x", "settings": []}),
+        ("goal", "x"), ("goal", [5]), ("failure_reward", "0"), ("failure_reward", [0]),
+        ("failure_reward", 1e999), ("time_limit", "1 h"), ("time_limit", -1), ("created_at", "x"),
+        ("created_at", 1e300), ("created_at", None), ("verdict", []), ("verdict", {"sentence": 3}),
+        ("job", 5), ("job", {"name": "x"}), ("job", {"name": 5, "tier": "", "tier_settings": {}}),
+        ("provenance", "x"), ("running", "x"), ("mine", "\ud800"),
+    ],
+)  # fmt: skip
+def test_named_values_of_wrong_types(folder, capsys, name, value):
+    query = "INSERT OR REPLACE INTO meta VALUES (?, ?, x'')"
+    change(folder, query, name, json.dumps(value), forged=True)
+    for attempt in (
+        lambda: History(folder),
+        lambda: Search.resume(folder, identity_share),
+        lambda: report.render(folder),
+        lambda: SearchReplay(folder),
+    ):
+        with pytest.raises(StoreError, match=r"damaged or holds no search .its named values: "):
+            attempt()
+    assert cli.main(["report", str(folder)]) != 0
+    assert "damaged or holds no search" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", [None, 5, {"a": 1}, {"epochs": -1}])
+def test_settings_of_a_tier_of_wrong_types(tmp_path, recipe):
+    space, toy = small_space(), tiers.get("toy").settings()
+    evaluator = TrainingEvaluator(data.load("digits"), Recipe.digits(), cells=1, filters=2)
+    job = {"name": "run", "tier": "toy", "tier_settings": toy | {"recipe": recipe}}
+    Search(space, PPO(space), evaluator, tmp_path / "run", notes={"job": job}).store.close()
+    with pytest.raises(StoreError, match="the settings of its tier: "):
+        Job.resume(tmp_path / "run")
+
+
+def test_log_or_journal_that_is_not_one(folder, tmp_path):
+    """A journal may name a file to be deleted after it has been played back."""
+    victim, journal = tmp_path / "victim", folder / "search.sqlite-journal"
+    victim.write_text("mine")
+    name = os.fsencode(victim)
+    magic = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+    end = name + len(name).to_bytes(4, "big") + sum(name).to_bytes(4, "big") + magic
+    journal.write_bytes(magic + bytes(508) + bytes(4) + end)
+    for attempt in (lambda: History(folder), lambda: Search.resume(folder, identity_share)):
+        with pytest.raises(StoreError, match=r"damaged or holds no search .*journal"):
+            attempt()
+    assert victim.read_text() == "mine"
+    journal.unlink()
+    for suffix in ("-wal", "-shm", "-journal"):
+        helper = folder / f"search.sqlite{suffix}"
+        helper.unlink(missing_ok=True)
+        os.mkfifo(helper)
+        with pytest.raises(StoreError, match="damaged or holds no search"):
+            History(folder)
+        helper.unlink()
+    assert contents_of(folder)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: p.symlink_to(p), Path.touch])
+def test_file_that_is_not_one(tmp_path, make):
+    make(tmp_path / "search.sqlite")
+    for attempt in (History, Search.resume, Store, report.render):
+        with pytest.raises(StoreError, match="holds no search"):
+            attempt(tmp_path)
+    assert os.listdir(tmp_path) == ["search.sqlite"]
+
+
+def test_data_set_of_somebody_elses_file(tmp_path, monkeypatch):
+    """Nothing is downloaded, and no folder is read that this machine has not named."""
+    marker = tmp_path / "marker"
+    monkeypatch.setattr(data.sources.Source, "download", lambda self, root: marker.mkdir())
+    monkeypatch.setattr(data.sources.Cifar, "download", lambda self, root: marker.mkdir())
+    monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "mine"))
+    digits = data.load("digits")
+    space = small_space()
+    evaluator = TrainingEvaluator(digits, Recipe.digits(), cells=1, filters=2)
+    Search(space, RandomSearch(space), evaluator, tmp_path / "run").store.close()
+    settings = evaluator.settings()
+    theirs = tmp_path / "theirs"
+    for stored, words in (
+        ({"name": "cifar10", "root": None, "download": True}, "cifar10 is not here"),
+        ({"name": "cifar10", "root": str(marker), "download": True}, "run folder cannot say where"),
+        ({"name": "imagefolder", "root": str(theirs)}, "run folder cannot say where your data are"),
+        ({"name": "digits", "seed": 0, "extra": 1}, "do not fit this version"),
+        ({"name": ["digits"]}, "do not fit this version"),
+    ):
+        (theirs / "train" / "a").mkdir(parents=True, exist_ok=True)
+        record = {"class": "TrainingEvaluator", "settings": settings | {"dataset": stored}}
+        query = "UPDATE meta SET value = ? WHERE name = 'evaluator'"
+        change(tmp_path / "run", query, json.dumps(record), forged=True)
+        with pytest.raises((StoreError, DataError), match=words):
+            Search.resume(tmp_path / "run")
+    assert not marker.exists()
+    stored = {"name": "digits", "root": str(theirs), "download": True}  # these have no folder
+    record = {"class": "TrainingEvaluator", "settings": settings | {"dataset": stored}}
+    change(tmp_path / "run", query, json.dumps(record), forged=True)
+    assert Search.resume(tmp_path / "run").evaluator.dataset.name == "digits"
+
+
+@pytest.mark.parametrize(
+    "role, settings",
+    [
+        ("evaluator", {"cells": 10**9}), ("evaluator", {"filters": 10**9}),
+        ("controller", {"hidden": 10**9}), ("space", {"blocks": 10**9}),
+        ("space", {"inputs": 10**9}), ("controller", {"hidden": [1]}),
+        ("evaluator", {"filters": "many"}), ("space", {"operations": 5}),
+    ],
+)  # fmt: skip
+def test_settings_that_would_fill_the_memory(tmp_path, role, settings):
+    space = small_space()
+    evaluator = TrainingEvaluator(data.load("digits"), Recipe.digits(), cells=1, filters=2)
+    Search(space, PPO(space), evaluator, tmp_path / "run").store.close()
+    with History(tmp_path / "run") as history:
+        record = history.meta(role)
+    record["settings"].update(settings)
+    query = "UPDATE meta SET value = ? WHERE name = ?"
+    change(tmp_path / "run", query, json.dumps(record), role, forged=True)
+    with pytest.raises(WorkbenchError) as error:
+        search = Search.resume(tmp_path / "run")
+        search.evaluator.build(space.sample(0))
+    assert "is more than" in str(error.value) or 10**9 not in settings.values()
 
 
 # --- whose folder it is -------------------------------------------------------------------------
@@ -421,7 +720,7 @@ def test_settings_that_json_cannot_hold(tmp_path):
         def __call__(self, genotype):
             return 0.0
 
-    with pytest.raises(SettingsError, match="settings of Evaluator are stored as JSON"):
+    with pytest.raises(SettingsError, match="settings of Evaluator' cannot be stored as JSON"):
         new(tmp_path / "run", Evaluator())
     assert not (tmp_path / "run").exists()
 

@@ -232,8 +232,9 @@ def test_notebook_evaluator_is_sent_inline_only(tmp_path):
 def test_default_directories_differ(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda form: form.replace("%Y%m%d-%H%M%S", "now"))
-    folders = [str(new(None).directory) for _ in range(3)]
-    assert folders == ["runs/search-now", "runs/search-now-2", "runs/search-now-3"]
+    folders = [new(None).directory for _ in range(3)]
+    names = ["search-now", "search-now-2", "search-now-3"]
+    assert folders == [tmp_path / "runs" / name for name in names]
 
 
 def test_folder_that_cannot_be_made(tmp_path):
@@ -276,6 +277,42 @@ def test_second_object_in_this_process_is_refused(tmp_path):
         other.run(1)
     search.stop()
     search.result(10)
+
+
+def test_controller_of_a_search_that_runs_is_refused(tmp_path):
+    """Two searches would mix what they tell it; one after the other is fine."""
+    space = small_space()
+    controller = RandomSearch(space, 3)
+    first = Search(space, controller, WaitForStop(), tmp_path / "first")
+    second = Search(space, controller, identity_share, tmp_path / "second")
+    words = "this RandomSearch is at work in a search that is running"
+    first.start(2)
+    for attempt in (second.start, second.run):
+        with pytest.raises(SettingsError, match=words):
+            attempt(3)
+    assert second.store.meta("goal") is None and not second.running
+    first.stop()
+    first.result(10)
+    second.start(3)
+    second.result(20)
+    first.evaluator = lambda genotype: second.run(1)
+    first.run(2)
+    assert set(first.trials().status) == {"error"} and words in first.trials().cause[0]
+    second.run(2)
+    whole = Search(space, RandomSearch(space, 3), identity_share, tmp_path / "whole")
+    whole.run(5)
+    assert second.trials()[MEASURED].equals(whole.trials()[MEASURED])
+    with pytest.raises(ZeroDivisionError):  # what a search raises lets go of the controller
+        first.run(1, Broken())
+    second.run(1)
+
+
+class Broken(InlineExecutor):
+    def __init__(self):
+        super().__init__(identity_share)
+
+    def wait(self, timeout=None):
+        raise ZeroDivisionError
 
 
 # --- what can be seen of a running search -------------------------------------------------------

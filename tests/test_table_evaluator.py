@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 import signal
-import sqlite3
 import struct
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from search_helpers import CONTROLLERS, environment, small_space
+from search_helpers import CONTROLLERS, change, environment, small_space
 from table_helpers import KILLED_AT, SEEDS, TRIALS, Sealed, install, search_on, small_table
 from test_search_kill import COLUMNS, assert_equal
 
@@ -272,10 +271,8 @@ def test_a_table_that_has_changed(tmp_path, library):
 def test_tampered_settings_of_an_evaluator(tmp_path, library, settings):
     search_on(TABLE, tmp_path / "run").store.close()
     record = json.dumps({"class": "TableEvaluator", "settings": settings})
-    connection = sqlite3.connect(tmp_path / "run" / "search.sqlite")
-    with connection:
-        connection.execute("UPDATE meta SET value = ? WHERE name = 'evaluator'", (record,))
-    connection.close()
+    update = "UPDATE meta SET value = ? WHERE name = 'evaluator'"
+    change(tmp_path / "run", update, record, forged=True)
     library(TABLE)
     with pytest.raises(StoreError):
         Search.resume(tmp_path / "run")

@@ -154,13 +154,10 @@ def export(folder: Path, file: Path) -> None:
     folder: in an empty folder, under that name, `nasworkbench resume` or Search.resume goes on
     with it. The baseline of a main job is a search of its own: FOLDER/random.
     """
-    from ..files import create
     from ..search import History
 
-    if not os.access(file.parent, os.W_OK):
-        raise StoreError(f"there is no folder {file.parent} that can be written: choose another")
     with History(folder) as history:
-        create(file, history.store.copy_to, f"{file} is there already: choose another name")
+        history.store.copy_to(file)
     click.echo(file)
 
 

@@ -67,11 +67,11 @@ class LSTMPolicy(nn.Module):
         self.choices = tuple(choices)
         self.temperature = temperature
         steps, widest = len(choices), max(choices)
-        counts = torch.tensor(choices)
-        self.embedding = nn.Embedding(1 + sum(choices), hidden)  # row 0 starts a sequence
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
-        self.head_weight = nn.Parameter(torch.empty(steps, hidden, widest))
-        self.head_bias = nn.Parameter(torch.empty(steps, 1, widest))
+        counts, kind = torch.tensor(choices), torch.float32  # whatever torch's default is
+        self.embedding = nn.Embedding(1 + sum(choices), hidden, dtype=kind)  # row 0 starts
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=kind)
+        self.head_weight = nn.Parameter(torch.empty(steps, hidden, widest, dtype=kind))
+        self.head_bias = nn.Parameter(torch.empty(steps, 1, widest, dtype=kind))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
         # mask[t, 0, c] is True where decision t has no choice c; offsets[t] + token = embedding row

@@ -29,8 +29,8 @@ from ..search.store import FILE
 
 #: The recordings, and the SHA-256 of the packed file of each.
 RECORDINGS: dict[str, str] = {
-    "laptop": "db1a3c9f5d980fc70cce40ee73ece0f635190aec56b17484d799ec7619fffb7b",
-    "laptop-random": "12c79547381a217aa5dafc7640ada45ae167c435bf324bfe354cb021ce18de3a",
+    "laptop": "5d6973eb7ce1e8a7bf767178c03487fe1b974b0bdb1ce629aa9aa34d334a6bdd",
+    "laptop-random": "9e1ad9e1a3d2cf4296fe5c27ae14279b097db66a0783763725465c3ee51a6d4f",
 }
 
 _AGAIN = "Install the library again"

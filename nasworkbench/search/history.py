@@ -6,7 +6,6 @@ line. The folder may belong to a search that runs, in this process or another; i
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,9 +15,8 @@ from ..checks import whole
 from ..controllers.policy import padded
 from ..errors import StoreError
 from ..spaces import Space
-from .rebuilding import build_space, describe, description, difference
-from .sqlite_file import readable
-from .store import FILE, Store
+from .rebuilding import build_space, describe, difference
+from .store import Store
 from .trial import Trial
 
 if TYPE_CHECKING:
@@ -50,21 +48,18 @@ class History:
     """
 
     def __init__(self, directory: str | Path, space: Space | None = None) -> None:
-        self.directory = Path(directory)
-        with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(readable(self.directory, FILE))
-            self.store = stack.enter_context(contextlib.closing(Store(folder, read_only=True)))
-            self.controller = description(self.store.meta("controller"), "controller", directory)
-            self.evaluator = description(self.store.meta("evaluator"), "evaluator", directory)
-            stored = description(self.store.meta("space"), "space", directory)
-            changed = space is not None and difference(stored, describe(space))
-            if changed:
-                raise StoreError(f"{directory} holds a search with another space: {changed}")
-            self._open = stack.pop_all()
-        self._stored_space, self._read = stored, 0
+        self.directory = Path(directory).absolute()
+        self.store = Store(directory, space, read_only=True)
+        self.controller, self.evaluator = (
+            self.store.meta("controller"),
+            self.store.meta("evaluator"),
+        )
+        self._stored_space, self._read = self.store.meta("space"), 0
         self.name: str = self.controller["class"]
-        if space is not None:
-            self.store.space = space
+        changed = space is not None and difference(self._stored_space, describe(space))
+        if changed:
+            self.close()
+            raise StoreError(f"{directory} holds a search with another space: {changed}")
 
     @property
     def space(self) -> Space:
@@ -145,7 +140,7 @@ class History:
         return self.store.retrainings()
 
     def close(self) -> None:
-        self._open.close()
+        self.store.close()
 
     def __enter__(self) -> Self:
         return self

@@ -96,7 +96,8 @@ class Loop:
         """
         state, self.stored_at = self.store.state()
         if state is not None:
-            self.controller.load_state_dict(state)
+            with self.store.reading("the controller's state"):
+                self.controller.load_state_dict(state)
         elif self.done:
             raise StoreError(
                 f"{self.store.path} is a recording: it holds what was measured, but not the "
@@ -134,6 +135,7 @@ class Loop:
                     for future in executor.wait(0.1):
                         self._finish(future)
                     self._show(shown)
+                    self.store.checkpoint(every=60)
             finally:
                 if self.running:
                     executor.stop()  # what still runs is lost, and must not be met again

@@ -18,6 +18,9 @@ import torch
 #: for a dict whose keys are not text (the state of torch's optimisers counts parameters from 0).
 ARRAY, PAIRS = "array", "pairs"
 
+#: The kinds of numpy's dtypes that are stored: booleans, whole numbers, and floats.
+NUMBERS = "biuf"
+
 #: Name, kind (json, numpy or torch), shape as JSON, dtype, and the bytes.
 Part = tuple[str, str, str, str, bytes]
 
@@ -75,7 +78,7 @@ def pack_state(state: Any) -> list[Part]:
             value = value.detach().cpu().numpy()
         if isinstance(value, numpy.ndarray):
             array = value.astype(value.dtype.newbyteorder("<"), copy=False)
-            if array.dtype.kind not in "biuf":
+            if array.dtype.kind not in NUMBERS:
                 raise TypeError(f"an array of {array.dtype}; numbers are stored")
             shape, name = json.dumps(array.shape), str(len(parts))
             parts.append((name, kind, shape, array.dtype.str, array.tobytes()))
@@ -104,7 +107,9 @@ def unpack_state(parts: Iterable[Part]) -> Any:
         if kind == "json":
             text = blob
             continue
-        array = numpy.frombuffer(blob, numpy.dtype(dtype)).reshape(json.loads(shape)).copy()
+        if numpy.dtype(dtype).kind not in NUMBERS:
+            raise TypeError(f"an array of {dtype}")
+        array = numpy.frombuffer(blob, dtype).reshape(json.loads(shape)).copy()
         arrays[int(name)] = torch.from_numpy(array) if kind == "torch" else array
     if text is None:
         raise ValueError("its JSON part is missing")

@@ -10,16 +10,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .. import tables
+from .. import data, tables
+from ..checks import is_whole
 from ..controllers import PPO, RandomSearch, RegularizedEvolution, Reinforce
-from ..data import load
+from ..data import Dataset
 from ..data.dataset import OWN
-from ..errors import SettingsError, StoreError
+from ..errors import DataError, StoreError
 from ..nas_bench_graph import GraphSpace
 from ..spaces import CellSpace
 from ..tables.evaluator import TableEvaluator
 from ..training import Recipe
 from ..training.evaluator import TrainingEvaluator
+from .schema import meta_rows
 
 CLASSES: dict[str, type] = {
     "CellSpace": CellSpace,
@@ -32,8 +34,14 @@ CLASSES: dict[str, type] = {
     "TrainingEvaluator": TrainingEvaluator,
 }
 
-
 ROLES = ("space", "controller", "evaluator")
+
+#: Stored settings may be no larger, so that such a file cannot fill the memory (this project's
+#: choice). Your own objects, passed to ``Search.resume``, may.
+MOST = {
+    "blocks": 100, "inputs": 100, "cells": 100, "filters": 4096, "hidden": 4096, "image_size": 1024,
+    "workers": 256,
+}  # fmt: skip
 
 
 def describe(thing: Any) -> dict[str, Any]:
@@ -49,29 +57,8 @@ def describe(thing: Any) -> dict[str, Any]:
         else getattr(thing, "__qualname__", type(thing).__name__)
     )
     settings = settings_of() if settings_of else {}
-    try:
-        json.dumps(settings)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"the settings of {name} are stored as JSON, which cannot hold them ({error}). Its "
-            "settings() must return a dict of numbers, texts, lists and dicts"
-        ) from None
+    meta_rows({f"settings of {name}": settings})  # raises what JSON cannot hold
     return {"class": name, "settings": settings}
-
-
-def description(stored: Any, role: str, directory: Any) -> dict[str, Any]:
-    """What a store says about a role, if it is what :func:`describe` gave.
-
-    Raises:
-        StoreError: it is something else.
-    """
-    fields = stored if isinstance(stored, dict) else {}
-    if not isinstance(fields.get("class"), str) or not isinstance(fields.get("settings"), dict):
-        raise StoreError(
-            f"{directory}: the stored description of its {role} is damaged: {stored!r:.80}. "
-            "Restore the folder from a copy, or start a search in another one"
-        )
-    return fields
 
 
 def build_space(record: dict[str, Any]) -> Any:
@@ -96,18 +83,29 @@ def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
         return _built(record, "evaluator", _table_evaluator, **settings)
     if device is not None:
         settings["device"] = device
-    data, recipe = settings.pop("dataset", None), settings.pop("recipe", None)
-    if not isinstance(data, dict) or not isinstance(recipe, dict):
+    stored, recipe = settings.pop("dataset", None), settings.pop("recipe", None)
+    if not isinstance(stored, dict) or not isinstance(recipe, dict):
         raise StoreError(f"the stored evaluator has no data set or no recipe: {record!r:.80}")
-    if str(data.get("name")).startswith(OWN):
+    if str(stored.get("name")).startswith(OWN):
         raise StoreError(
-            f"this search used your own data set {data['name']!r}, which the library cannot "
+            f"this search used your own data set {stored['name']!r}, which the library cannot "
             "load. Pass the evaluator: Search.resume(directory, evaluator=...)"
         )
-    dataset = _built(record, "data set", load, **data)
+    dataset = _built(record, "data set", _load, **stored)
     return _built(
         record, "evaluator", cls, dataset, _built(record, "recipe", Recipe, **recipe), **settings
     )
+
+
+def _load(name: str, root: Any = None, download: Any = None, **settings: Any) -> Dataset:
+    """As :func:`load`, from where this machine keeps its data, and never with a download."""
+    if root is not None and data.describe(name, root).places != data.describe(name).places:
+        raise DataError(
+            f"this search read the data set {name} in {root!r:.200}. A run folder cannot say where "
+            "your data are: set NASWORKBENCH_DATA to that folder, or pass the evaluator: "
+            "Search.resume(directory, evaluator=...)"
+        )
+    return data.load(name, **settings)
 
 
 def _table_evaluator(table: str, digest: str, **settings: Any) -> TableEvaluator:
@@ -130,8 +128,13 @@ def _built(
     record: dict[str, Any], what: str, make: Callable[..., Any], /, *arguments: Any, **settings: Any
 ) -> Any:
     try:
+        large = [
+            name for name in settings.keys() & MOST if is_whole(settings[name], MOST[name] + 1)
+        ]
+        if large:
+            raise ValueError(f"{large[0]}={settings[large[0]]} is more than {MOST[large[0]]}")
         return make(*arguments, **settings)
-    except TypeError as error:
+    except (TypeError, ValueError, LookupError, RuntimeError, MemoryError) as error:
         raise StoreError(
             f"the stored settings of the {what} ({record['class']}) do not fit this version of the "
             f"library: {error}"

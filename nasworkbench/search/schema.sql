@@ -1,7 +1,10 @@
 -- The tables of a search: see store.py. Eight thousand bytes a page waste less of it on rows of a
--- thousand bytes than SQLite's four thousand.
+-- thousand bytes than SQLite's four thousand. Every row has a digest of its other columns.
+-- A file must have these statements to the letter: whoever changes one makes a new format.
 PRAGMA page_size = 8192;
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE meta (                    -- JSON by name: see schema.py
+    name TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL
+);
 CREATE TABLE state (                   -- the controller's newest state: see packing.py
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, shape TEXT NOT NULL, dtype TEXT NOT NULL,
     value BLOB NOT NULL, digest BLOB NOT NULL
@@ -9,7 +12,8 @@ CREATE TABLE state (                   -- the controller's newest state: see pac
 CREATE TABLE updates (                 -- of the controller
     number INTEGER PRIMARY KEY,        -- from 1
     told INTEGER NOT NULL,             -- trials that had ended by then
-    metrics TEXT NOT NULL              -- JSON
+    metrics TEXT NOT NULL,             -- JSON
+    digest BLOB NOT NULL
 );
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,        -- the proposal's number
@@ -37,7 +41,10 @@ CREATE TABLE trials (
 );
 CREATE INDEX trials_key ON trials (key);
 CREATE INDEX trials_reward ON trials (reward DESC, number) WHERE status = 'ok' AND NOT cached;
-CREATE INDEX trials_completion ON trials (completion_order) WHERE completion_order IS NOT NULL;
+CREATE UNIQUE INDEX trials_completion ON trials (completion_order)
+    WHERE completion_order IS NOT NULL;
+CREATE INDEX trials_unfinished ON trials (number) WHERE status IS NULL OR status = 'stopped';
+CREATE INDEX trials_failed ON trials (completion_order) WHERE status != 'ok';
 CREATE TABLE retrainings (             -- the best cells, trained again and tested
     origin TEXT NOT NULL,              -- 'controller' or 'random'
     key TEXT NOT NULL,
@@ -49,5 +56,6 @@ CREATE TABLE retrainings (             -- the best cells, trained again and test
     validation REAL,                   -- accuracy of the retrained network
     test REAL,
     seconds REAL,
+    digest BLOB NOT NULL,
     PRIMARY KEY (origin, key, seed)
 );

@@ -10,9 +10,8 @@ Every arrow of this loop can be cut by kill -9 and the search goes on from there
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from ..provenance import provenance
 from ..spaces import Space
 from ..tables import TableEvaluator
 from ..training import Evaluation
-from ..training.evaluator import Task
+from ..training.evaluator import LARGEST, Task
 from .background import Background
 from .history import trials_frame
 from .loop import Activity, Loop
@@ -38,16 +37,19 @@ from .rebuilding import (
     build_evaluator,
     build_space,
     describe,
-    description,
     difference,
 )
-from .store import Store
+from .schema import checked_notes
+from .store import FILE, LOCK, Store
 from .trial import Trial
 
 if TYPE_CHECKING:
     import pandas
 
 EXECUTORS = ("inline", "processes")
+
+#: The runs of this process that are at work, by the identity of their controllers.
+_AT_WORK: dict[int, object] = {}
 
 
 class Search(Background):
@@ -66,7 +68,8 @@ class Search(Background):
 
     Raises:
         StoreError: the folder holds a search already.
-        SettingsError: the controller was made for another space, or a setting is out of range.
+        SettingsError: the controller was made for another space, a setting is out of range, or a
+            note is not ready for JSON or has the name of one that the search keeps itself.
         TableError: the evaluator's table is of another space.
     """
 
@@ -82,34 +85,33 @@ class Search(Background):
         time_limit: float | None = None,
         notes: dict[str, Any] | None = None,
     ) -> None:
-        _check_made_for(controller, space)
+        _check_objects(space, controller, evaluator)
         if isinstance(evaluator, TableEvaluator) and evaluator.missing == "error":
             evaluator.require_space(space)  # else every trial would be an error
         seed = whole("seed", seed, least=0)
         if failure_reward is not None:
-            failure_reward = number("failure_reward", failure_reward, -math.inf)
+            failure_reward = number("failure_reward", failure_reward, -LARGEST, LARGEST)
         if time_limit is not None:
             time_limit = number("time_limit", time_limit, 0.001)
-        directory = new_directory("runs", "search") if directory is None else directory
-        Store.create(
-            directory,
-            {
-                "space": describe(space),
-                "controller": describe(controller),
-                "evaluator": describe(evaluator),
-                "seed": seed,
-                "failure_reward": failure_reward,
-                "time_limit": time_limit,
-                "provenance": provenance(),
-                **(notes or {}),
-            },
-        )
+        meta = {
+            "space": describe(space),
+            "controller": describe(controller),
+            "evaluator": describe(evaluator),
+            "seed": seed,
+            "failure_reward": failure_reward,
+            "time_limit": time_limit,
+            "provenance": provenance(),
+            **({} if notes is None else checked_notes(notes)),
+        }
+        directory = new_directory("runs", "search") if directory is None else Path(directory)
+        directory = directory.absolute()
+        Store.create(directory, meta)
         self._attach(directory, space, controller, evaluator)
         self.store.save_state(controller.state_dict(), 0)
 
     def _attach(self, directory: str | Path, space: Space, controller: Any, evaluator: Any) -> None:
         super().__init__()
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()  # a notebook may go to another folder
         self.space, self.controller, self.evaluator = space, controller, evaluator
         self.store = Store(directory, space)
         self.seed = self.store.meta("seed")
@@ -135,8 +137,8 @@ class Search(Background):
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
         """
-        with closing(Store(directory)) as store:
-            records = {role: description(store.meta(role), role, directory) for role in ROLES}
+        with closing(Store(directory, read_only=True)) as store:
+            records = {role: store.meta(role) for role in ROLES}
         if space is None and controller is not None:
             space = controller.space
         given = dict(zip(ROLES, (space, controller, evaluator), strict=True))
@@ -145,15 +147,11 @@ class Search(Background):
             if changed:
                 raise StoreError(f"{directory} holds a search with another {role}: {changed}")
         space = space if space is not None else build_space(records["space"])
-        if controller is not None:
-            _check_made_for(controller, space)
+        controller = controller or build_controller(records["controller"], space)
+        evaluator = evaluator or build_evaluator(records["evaluator"], device)
+        _check_objects(space, controller, evaluator)
         search = cls.__new__(cls)
-        search._attach(
-            directory,
-            space,
-            controller or build_controller(records["controller"], space),
-            evaluator or build_evaluator(records["evaluator"], device),
-        )
+        search._attach(directory, space, controller, evaluator)
         return search
 
     # --- running ------------------------------------------------------------------------------
@@ -179,8 +177,10 @@ class Search(Background):
             progress: show a bar; None: if somebody watches (a terminal or a notebook).
 
         Raises:
-            StoreError: another process is running this search.
-            SettingsError: an unknown executor, fewer than one worker or trial.
+            StoreError: another process is running this search, or its folder was deleted, moved or
+                replaced: see :meth:`save_as`.
+            SettingsError: an unknown executor, fewer than one worker or trial, or a controller that
+                is at work in another search.
             WorkbenchError: the first five trials have all failed alike. What is saved is complete:
                 run again to go on all the same.
         """
@@ -195,30 +195,42 @@ class Search(Background):
             raise SettingsError(f"executor must be 'inline' or 'processes', got {executor!r}")
         whole("workers", workers)
         self._reset()
+        run = object()
+        if _AT_WORK.setdefault(id(self.controller), run) is not run:
+            raise SettingsError(
+                f"this {type(self.controller).__name__} is at work in a search that is running: "
+                "make a controller for each search, or wait"
+            )
         return trials
 
     def _run(
         self, trials: int | None, executor: str | Executor, workers: int, progress: bool | None
     ) -> None:
-        lock = FileLock(self.directory / "search.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise StoreError(f"another process is running the search in {self.directory}") from None
-        try:
+        with ExitStack() as stack:
+            stack.callback(_AT_WORK.pop, id(self.controller))
+            self.store.check_place()  # else the lock would make the folder again
+            try:
+                stack.enter_context(FileLock(self.directory / LOCK).acquire(blocking=False))
+            except Timeout:
+                raise StoreError(
+                    f"another process is running the search in {self.directory}"
+                ) from None
             with one_thread():
                 loop = Loop(self.store, self.controller, self.seed, self.failure_reward, self)
-            if trials is not None:  # kept in the file, so that a resume knows it
-                self.store.set_meta(goal=loop.done + trials)
-            goal = self.store.meta("goal", 0)
+            # the goal is kept in the file, so that a resume knows it
+            goal = self.store.meta("goal", 0) if trials is None else loop.done + trials
             if loop.done >= goal:
                 return
-            with self._make_executor(executor, workers) as runner, one_thread():
-                self._loop = loop
-                loop.run(runner, goal, type(self.controller).__name__, progress)
-        finally:
-            self._loop = None
-            lock.release()
+            self.store.begin_run(goal)
+            try:
+                with self._make_executor(executor, workers) as runner, one_thread():
+                    self._loop = loop
+                    loop.run(runner, goal, type(self.controller).__name__, progress)
+            finally:
+                self._loop = None
+                with suppress(StoreError):  # the folder may be lost
+                    self.store.set_meta(running=False)
+                self.store.checkpoint()
 
     def _make_executor(
         self, executor: str | Executor, workers: int
@@ -228,6 +240,30 @@ class Search(Background):
         if executor == "inline":
             return InlineExecutor(Task(self.evaluator, lambda: self.stopping))
         return ProcessExecutor(Task(self.evaluator), workers, self.time_limit)
+
+    def save_as(self, directory: str | Path) -> None:
+        """Write the complete search into another folder, and go on there.
+
+        This works too if its own folder was deleted while the search was open.
+
+        Args:
+            directory: a new folder, or one without a search.
+
+        Raises:
+            SettingsError: the search is running.
+            StoreError: the folder holds a search, or cannot be written.
+        """
+        if id(self.controller) in _AT_WORK:
+            raise SettingsError("this search is running: stop() it or wait for result()")
+        path = Path(directory).absolute() / FILE
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder {directory}: {error}") from None
+        self.store.copy_to(path)
+        store = Store(directory, self.space)
+        self.store.close()
+        self.directory, self.store = path.parent, store
 
     @property
     def finished(self) -> int:
@@ -270,7 +306,13 @@ class Search(Background):
         return f"Search in {self.directory}: {self.finished} trials{best}"
 
 
-def _check_made_for(controller: Controller, space: Space) -> None:
+def _check_objects(space: Any, controller: Any, evaluator: Any) -> None:
+    """Refuse what is not a space, a controller for it, and an evaluator."""
+    kinds: tuple[Any, ...] = (Space, Controller, Callable)
+    for role, thing, kind in zip(ROLES, (space, controller, evaluator), kinds, strict=True):
+        if isinstance(thing, type) or not isinstance(thing, kind):
+            hint = f"; did you mean {thing.__name__}(...)?" if isinstance(thing, type) else ""
+            raise SettingsError(f"the {role} of a search cannot be {thing!r:.80}{hint}")
     if controller.space.settings() != space.settings():
         raise SettingsError(
             f"the controller was made for another space: {controller.space!r}, not {space!r}"

@@ -8,7 +8,7 @@ have ended since, in their order, and is where it was:
     proposed ──▶ ended (status, reward, completion order) ──▶ told ──▶ update + state
 
 All SQL of the library is in this module and in ``schema.sql``. Every row and every part of a state
-has a digest, which is checked when it is read.
+has a digest, which is checked when it is read: see ``schema.py``.
 """
 
 from __future__ import annotations
@@ -17,36 +17,27 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import SettingsError, StoreError, WorkbenchError
+from ..checks import whole
+from ..errors import SettingsError, StoreError
 from ..files import create
 from ..spaces import Space
-from .packing import (
-    digest,
-    pack_distributions,
-    pack_log_probs,
-    pack_state,
-    pack_tokens,
-    unpack_state,
-)
-from .sqlite_file import damaged, opened
-from .trial import COLUMNS, Trial, unpack_row
+from . import schema
+from .packing import pack_distributions, pack_log_probs, pack_state, pack_tokens, unpack_state
+from .sqlite_file import FORMAT, SCHEMA, copied, damaged, has_log, opened, place
+from .trial import RETRAINED, Trial, unpack_row
 
-FILE = "search.sqlite"
-FORMAT = 2
+FILE, LOCK = "search.sqlite", "search.lock"
 
 #: SQL: the trial is waiting, running, or was stopped and will run again
-UNFINISHED = "(status IS NULL OR status = 'stopped')"
+UNFINISHED = "status IS NULL OR status = 'stopped'"
 #: SQL: the trial measured a reward of its own
 MEASURED = "(status = 'ok' AND NOT cached)"
-
-SCHEMA = Path(__file__).with_name("schema.sql")
-
-_SELECT = f"SELECT {', '.join(COLUMNS)}, digest FROM trials"
 
 
 class Store:
@@ -64,21 +55,37 @@ class Store:
     def __init__(
         self, directory: str | Path, space: Space | None = None, read_only: bool = False
     ) -> None:
-        self.path = Path(directory) / FILE
+        self.path = Path(directory).absolute() / FILE
         self.space = space
         if not self.path.is_file():
             raise StoreError(
-                f"{directory} holds no search: there is no {FILE} in it. Name the folder of a "
+                f"{directory} holds no search: there is no file {FILE} in it. Name the folder of a "
                 "search, or start one"
             )
         self.connection = opened(self.path, read_only)
+        self._place = place(self.path)
         self._lock = threading.RLock()  # a search's thread writes while others read
-        version = self.meta("format")
-        if version != FORMAT:
+        self._checkpoint_at = 0.0
+        try:
+            self._check()
+        except BaseException:
             self.close()
-            raise StoreError(
-                f"{self.path} has format {version!r}; this version of nasworkbench reads format "
-                f"{FORMAT}. Open it with the version that wrote it, or start a new search"
+            raise
+
+    def _check(self) -> None:
+        """Refuse a store without what every search has, and warn of one that may be behind."""
+        meta, orders = self._meta(), "count(*), min(completion_order), max(completion_order)"
+        where = "WHERE completion_order IS NOT NULL"
+        ((count, first, last),) = self._all(f"SELECT {orders} FROM trials {where}")
+        missing = [name for name in schema.ALWAYS if name not in meta]
+        if missing or (count and (first, last) != (1, count)):
+            raise damaged(self.path, f"{missing[0] if missing else 'a trial'} is missing")
+        lock = self.path.with_name(LOCK)  # of a search that runs, or was killed
+        if meta.get("running") and not has_log(self.path) and not lock.exists():
+            warnings.warn(
+                f"{self.path} was copied without its log {FILE}-wal while its search ran: its last "
+                "trials may be missing. Copy it again by `nasworkbench export`",
+                stacklevel=4,
             )
 
     @staticmethod
@@ -90,12 +97,12 @@ class Store:
         """
         folder = Path(directory)
         meta = {"format": FORMAT, "created_at": time.time(), **meta}
-        rows = [(name, json.dumps(value)) for name, value in meta.items()]
+        rows = schema.meta_rows(meta)
 
         def write(path: Path) -> None:
             with closing(sqlite3.connect(path)) as connection, connection:
                 connection.executescript(SCHEMA.read_text(encoding="utf-8"))
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+                connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,14 +130,48 @@ class Store:
             raise StoreError(
                 f"cannot write to {self.path}: {error}. What was stored before is safe"
             ) from error
+        self.check_place()  # last, so that :meth:`copy_to` has this transaction too
+
+    def check_place(self) -> None:
+        """Whether what is written here can be found.
+
+        Raises:
+            StoreError: the file was deleted, moved or replaced since it was opened.
+        """
+        if self._place != place(self.path):
+            raise StoreError(
+                f"{self.path} was deleted, moved or replaced while its search was open. All "
+                f"{self.finished_count} trials that have ended may be in this process only: write "
+                "them into another folder by search.save_as(directory), and go on there. If you "
+                "moved the folder, go on by Search.resume(its new place)"
+            )
+
+    def checkpoint(self, every: float = 0.0) -> None:
+        """Bring the file up to date with its log; what is still being read there is left for the
+        next time. Nothing is done if the last time was less than ``every`` seconds ago."""
+        if time.monotonic() - self._checkpoint_at < every:
+            return
+        with self._lock, suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA busy_timeout = 0")  # wait for no reader
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.connection.execute("PRAGMA busy_timeout = 30000")
+        self._checkpoint_at = time.monotonic()
+
+    def begin_run(self, goal: int) -> None:
+        """A second from now, and until the run has ended, the file says even without its log that
+        it may be behind."""
+        self.set_meta(goal=goal, running=True)
+        self._checkpoint_at = time.monotonic() - 59  # of the minute from one to the next
 
     def set_meta(self, **values: Any) -> None:
-        """Store JSON values under these names."""
+        """Store JSON values under these names.
+
+        Raises:
+            SettingsError: JSON cannot hold one, or the library stores another one by this name.
+        """
+        rows = schema.meta_rows(values)
         with self._writing() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in values.items()],
-            )
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", rows)
 
     def proposed(self, trial: Trial) -> None:
         """A new trial."""
@@ -148,7 +189,7 @@ class Store:
                 f"INSERT INTO trials ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
                 tuple(values.values()),
             )
-            self._seal(connection, trial.number)
+            self._seal(connection, "trials", trial.number)
 
     def started(self, trial: Trial) -> None:
         """The evaluation of a trial that was proposed earlier is started (again)."""
@@ -170,14 +211,17 @@ class Store:
             connection.execute(
                 f"UPDATE trials SET {columns} WHERE number = ?", (*values.values(), number)
             )
-            self._seal(connection, number)
+            self._seal(connection, "trials", number)
 
-    def _seal(self, connection: sqlite3.Connection, number: int) -> None:
+    def _insert(self, connection: sqlite3.Connection, table: str, row: Sequence[Any]) -> None:
+        query = f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})"
+        self._seal(connection, table, connection.execute(query, row).lastrowid)
+
+    def _seal(self, connection: sqlite3.Connection, table: str, place: int | None) -> None:
         """Give a row the digest of what it now holds."""
-        row = connection.execute(f"{_SELECT} WHERE number = ?", (number,)).fetchone()
-        connection.execute(
-            "UPDATE trials SET digest = ? WHERE number = ?", (digest(row[:-1]), number)
-        )
+        query = f"SELECT * FROM {table} WHERE rowid = ?"
+        *_, found = schema.sealed(connection.execute(query, (place,)).fetchone()[:-1])
+        connection.execute(f"UPDATE {table} SET digest = ? WHERE rowid = ?", (found, place))
 
     def save_state(self, state: Any, told: int, update: dict[str, Any] | None = None) -> None:
         """The controller's state once it has been told of the first ``told`` trials that ended;
@@ -195,17 +239,13 @@ class Store:
             ) from None
         with self._writing() as connection:
             if update is not None:
-                connection.execute(
-                    "INSERT INTO updates (told, metrics) VALUES (?, ?)", (told, json.dumps(update))
-                )
+                self._insert(connection, "updates", (None, told, json.dumps(update), b""))
             connection.execute("DELETE FROM state")
-            connection.executemany(
-                "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?)",
-                [(*part, digest(part)) for part in parts],
-            )
+            rows = map(schema.sealed, parts)
+            connection.executemany("INSERT INTO state VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def copy_to(self, path: Path, without_state: bool = False, **notes: Any) -> None:
-        """Copy the whole search, what is still in its log included, into one file.
+        """Copy the whole search, what is still in its log included, into one new file.
 
         Args:
             path: of the new file.
@@ -213,59 +253,62 @@ class Store:
             notes: JSON values to add to the copy.
 
         Raises:
-            StoreError: it cannot be read or written.
+            StoreError: the file is there already, or cannot be written.
         """
+        rows = schema.meta_rows({"running": False, **notes})
+
+        def write(path: Path) -> None:
+            with copied(self.connection, path) as target:
+                target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", rows)
+                if without_state:
+                    target.execute("DELETE FROM state")
+
         try:
-            with closing(sqlite3.connect(path)) as target:
-                self.connection.backup(target)
-                with target:
-                    if without_state:
-                        target.execute("DELETE FROM state")
-                    rows = [(name, json.dumps(value)) for name, value in notes.items()]
-                    target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
-                target.execute("PRAGMA journal_mode = DELETE")
-                target.execute("VACUUM")
-        except sqlite3.Error as error:
+            create(path, write, f"{path} is there already: choose another name")
+        except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot copy {self.path} to {path}: {error}") from None
 
     def retrained(self, row: dict[str, Any]) -> None:
         """One network of the final judgement has been trained (or has failed)."""
+        values = [row.get(name) for name in RETRAINED]
         with self._writing() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO retrainings ({', '.join(row)}) "
-                f"VALUES ({', '.join('?' * len(row))})",
-                tuple(row.values()),
-            )
+            self._insert(connection, "retrainings", [*values, b""])
 
     # --- reading ------------------------------------------------------------------------------
 
     def meta(self, name: str, default: Any = None) -> Any:
         """A JSON value that was stored under this name."""
-        rows = self._all("SELECT value FROM meta WHERE name = ?", name)
-        try:
-            return json.loads(rows[0][0]) if rows else default
-        except (TypeError, ValueError) as error:
-            raise damaged(self.path, error) from None
+        return self._meta("WHERE name = ?", name).get(name, default)
+
+    def _meta(self, where: str = "", *values: Any) -> dict[str, Any]:
+        with self.reading("its named values"):
+            return schema.read_meta(self._all(f"SELECT * FROM meta {where}", *values))
 
     def state(self) -> tuple[Any, int]:
         """The controller's newest state, and how many of the trials that ended it was told of;
         ``(None, 0)`` if none is stored."""
-        rows = self._all("SELECT name, kind, shape, dtype, value, digest FROM state")
+        rows = self._all("SELECT * FROM state")
         if not rows:
             return None, 0
+        with self.reading("the controller's state"):
+            stored = unpack_state(map(schema.unsealed, rows))
+            return stored["controller"], whole("told", stored["told"], 0, self.finished_count)
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Whatever reading it raises becomes the error of a damaged file."""
         try:
-            for row in rows:
-                if digest(row[:-1]) != row[-1]:
-                    raise ValueError(f"part {row[0]!r} does not match its digest")
-            stored = unpack_state(row[:-1] for row in rows)
-            return stored["controller"], stored["told"]
-        except (TypeError, ValueError, LookupError) as error:
-            raise damaged(self.path, f"the controller's state: {error}") from error
+            yield
+        except StoreError:
+            raise
+        except schema.PROBLEMS as error:
+            raise damaged(self.path, f"{what}: {error}") from error
 
     @property
     def finished_count(self) -> int:
         """Number of trials that have ended."""
-        return self._all("SELECT max(completion_order) FROM trials")[0][0] or 0
+        query = "SELECT max(completion_order) FROM trials WHERE completion_order IS NOT NULL"
+        return self._all(query)[0][0] or 0
 
     @property
     def failed_count(self) -> int:
@@ -314,19 +357,17 @@ class Store:
     def updates(self, after: int = 0) -> list[dict[str, Any]]:
         """One dict per update of the controller, those after number ``after`` (they count from 1):
         ``update``, ``told`` (trials that had ended by then), and what it measured."""
-        query = "SELECT number, told, metrics FROM updates WHERE number > ? ORDER BY number"
-        try:
-            return [
-                {"update": number, "told": told, **json.loads(metrics)}
-                for number, told, metrics in self._all(query, after)
-            ]
-        except (TypeError, ValueError) as error:
-            raise damaged(self.path, f"the controller's updates: {error}") from None
+        query = "SELECT * FROM updates WHERE number > ? ORDER BY number"
+        with self.reading("the controller's updates"):
+            return [schema.read_update(row) for row in self._all(query, after)]
 
     def retrainings(self) -> list[dict[str, Any]]:
         """A dict per retrained network, with the columns of the table."""
-        names, rows = self._named("SELECT * FROM retrainings ORDER BY origin, key, seed")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        query = "SELECT * FROM retrainings ORDER BY origin, key, seed"
+        with self.reading("the retrained networks"):
+            return [
+                dict(zip(RETRAINED, schema.unsealed(row), strict=True)) for row in self._all(query)
+            ]
 
     # --- how rows are read --------------------------------------------------------------------
 
@@ -337,13 +378,9 @@ class Store:
             StoreError: a row that has been changed or cannot be read.
         """
         rows = []
-        for *fields, stored in self._all(f"{_SELECT} {where}", *values):
-            try:
-                if digest(fields) != stored:
-                    raise ValueError("it does not match its digest")
-                rows.append(unpack_row(fields))
-            except (TypeError, ValueError) as error:
-                raise damaged(self.path, f"trial {fields[0]}: {error}") from None
+        for row in self._all(f"SELECT * FROM trials {where}", *values):
+            with self.reading(f"trial {row[0]}"):
+                rows.append(unpack_row(schema.unsealed(row)))
         return rows
 
     def _trials(self, where: str, *values: Any) -> list[Trial]:
@@ -351,23 +388,16 @@ class Store:
             raise StoreError("this store was opened without a space and cannot decode its trials")
         trials = []
         for row in self._rows(where, *values):
-            try:
+            with self.reading(f"trial {row['number']}"):
                 trials.append(Trial.from_row(row, self.space))
-            except WorkbenchError as error:
-                raise damaged(self.path, f"trial {row['number']}: {error}") from None
         return trials
 
     def _first(self, where: str, *values: Any) -> Trial | None:
         return next(iter(self._trials(f"{where} LIMIT 1", *values)), None)
 
-    def _named(self, query: str, *values: Any) -> tuple[list[str], list[tuple]]:
-        """Column names and rows of a query."""
+    def _all(self, query: str, *values: Any) -> list[tuple]:
         try:
             with self._lock:
-                cursor = self.connection.execute(query, values)
-                return [column[0] for column in cursor.description], cursor.fetchall()
-        except sqlite3.DatabaseError as error:
+                return self.connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
             raise damaged(self.path, error) from None
-
-    def _all(self, query: str, *values: Any) -> list[tuple]:
-        return self._named(query, *values)[1]

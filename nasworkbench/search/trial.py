@@ -18,6 +18,11 @@ COLUMNS = (
     "told_reward", "updates_at_tell", "completion_order", "cached", "cause", "seconds",
     "parameters", "worker", "ended_at", "curves", "tokens", "log_probs", "distributions",
 )  # fmt: skip
+#: Of the table of the networks of the final judgement, in its order.
+RETRAINED = (
+    "origin", "key", "seed", "genotype", "reward", "status", "cause", "validation", "test",
+    "seconds",
+)  # fmt: skip
 
 
 @dataclass
@@ -78,8 +83,11 @@ class Trial:
 
         Raises:
             SpaceError: its tokens are not of this space.
+            ValueError: its distributions are not.
         """
         tokens, drawn = row["tokens"], (row["log_probs"], row["distributions"])
+        if drawn[1] is not None and len(drawn[1]) != sum(space.choices):
+            raise ValueError(f"its distributions have {len(drawn[1])} choices")
         names = cls.__dataclass_fields__.keys() - {"proposal"}
         return cls(
             Proposal(row["number"], tokens, space.decode(tokens), *drawn),

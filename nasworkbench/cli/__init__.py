@@ -17,7 +17,6 @@ that is not allowed); 130 for Ctrl-C.
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -74,12 +74,12 @@ class Store:
 
     def _check(self) -> None:
         """Refuse a store without what every search has, and warn of one that may be behind."""
-        meta, orders = self._meta(), "count(*), min(completion_order), max(completion_order)"
-        where = "WHERE completion_order IS NOT NULL"
-        ((count, first, last),) = self._all(f"SELECT {orders} FROM trials {where}")
+        meta, order = self._meta(), "completion_order"
+        query = f"SELECT count({order}), min({order}), max({order}) FROM trials"
+        ((count, first, last),) = self._all(f"{query} WHERE {order} IS NOT NULL")
         missing = [name for name in schema.ALWAYS if name not in meta]
         if missing or (count and (first, last) != (1, count)):
-            raise damaged(self.path, f"{missing[0] if missing else 'a trial'} is missing")
+            raise damaged(self.path, f"{[*missing, 'a trial'][0]} is missing")
         lock = self.path.with_name(LOCK)  # of a search that runs, or was killed
         if meta.get("running") and not has_log(self.path) and not lock.exists():
             warnings.warn(
@@ -96,8 +96,7 @@ class Store:
             StoreError: the folder holds a search already.
         """
         folder = Path(directory)
-        meta = {"format": FORMAT, "created_at": time.time(), **meta}
-        rows = schema.meta_rows(meta)
+        rows = schema.meta_rows({"format": FORMAT, "created_at": time.time(), **meta})
 
         def write(path: Path) -> None:
             with closing(sqlite3.connect(path)) as connection, connection:
@@ -248,7 +247,6 @@ class Store:
         """Copy the whole search, what is still in its log included, into one new file.
 
         Args:
-            path: of the new file.
             without_state: leave out the controller's state: a recording to look at.
             notes: JSON values to add to the copy.
 

@@ -23,7 +23,7 @@ from .controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Re
 from .data import Dataset, load
 from .drawing import draw
 from .drawing.rendering import render
-from .errors import StoreError, WorkbenchError
+from .errors import StoreError, WorkbenchError, printable
 from .executors import ProcessExecutor
 from .files import new_directory
 from .genotype import Genotype
@@ -96,7 +96,13 @@ class Job:
             directory,
             seed=seed,
             time_limit=tier.time_limit,
-            notes={"job": {"name": directory.name, "tier": tier.name, "tier_settings": settings}},
+            notes={
+                "job": {
+                    "name": printable(directory.name),
+                    "tier": tier.name,
+                    "tier_settings": settings,
+                }
+            },
         )
         return cls(directory, tier, search, progress)
 

@@ -29,7 +29,7 @@ RANDOM_KILLS = 24
 MOMENTS = {
     "ask, before the policy is sampled": ("_draw", "call", None),
     "ask, after sampling": ("draw", "return", None),
-    "proposed, in the transaction": ("proposed", "c_return", "execute"),
+    "proposed, in the transaction": ("_insert", "c_return", "execute"),
     "proposed, before its digest": ("_seal", "call", None),
     "proposed, after the commit": ("proposed", "return", None),
     "evaluation": ("share_or_fail", "call", None),
@@ -141,7 +141,7 @@ def report(folder: Path) -> None:
     report_module.write(folder)
     old = page.read_bytes()
     results = []
-    for function in ("render", "write_bytes", "replace"):
+    for function in ("render", "fsync", "replace"):
 
         def arm(name=function) -> None:
             def watch(frame, event, argument) -> None:

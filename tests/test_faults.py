@@ -198,6 +198,31 @@ def test_search_on_a_full_disk(with_log, tmp_path, full_at, size):
     assert rows(expected) == rows(search.trials())
 
 
+def test_search_on_a_small_disk(with_log, tmp_path):
+    """As above, on a disk that is really full."""
+    _, expected = with_log
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "none", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("nothing can be mounted here")
+    try:
+        space = small_space()
+        search = Search(space, CONTROLLERS["PPO"](space), share_or_fail, folder / "run", seed=5)
+        with pytest.raises(StoreError, match=r"cannot write to .*search\.sqlite.*full"):
+            search.run(TRIALS)
+        assert 0 < search.finished < TRIALS
+        remount = ["mount", "-o", "remount,size=20m", str(folder)]
+        subprocess.run(remount, check=True, capture_output=True)
+        search.run(TRIALS - search.finished)  # in the same process
+        assert rows(expected) == rows(search.trials())
+        search.store.close()
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def test_new_search_on_a_full_disk(tmp_path, full_at):
     space = small_space()
     full_at(10_000)

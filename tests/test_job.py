@@ -226,7 +226,7 @@ def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
     assert code == 0 and "caf?" in output, error
     folder = tmp_path / name
     assert Genotype.load(folder / "best.json").name == name
-    assert "caf?" in (folder / "report.html").read_text(encoding="utf-8")
+    assert r"caf\udce9" in (folder / "report.html").read_text(encoding="utf-8")
     shutil.copytree(run, tmp_path / "renamed" / name)
     for path in (folder, tmp_path / "renamed" / name):
         for words in (["resume", path], ["report", path], ["draw", path, "-o", path / "a.svg"],
@@ -237,16 +237,6 @@ def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
     assert code == 1 and "caf" in error and "holds a search already" in error
     code, _, error = command(capsys, "resume", tmp_path / os.fsdecode(b"\xff"))
     assert code == 1 and "holds no search" in error
-
-
-def test_settings_of_a_tier_that_were_changed(capsys, run, tmp_path):
-    for number, changed in enumerate([{}, [], {"tier_settings": {"trials": 3}}, "toy"]):
-        shutil.copytree(run, tmp_path / str(number))
-        store = Store(tmp_path / str(number))
-        store.set_meta(job=changed)
-        store.close()
-        code, _, error = command(capsys, "resume", tmp_path / str(number))
-        assert code == 1 and "the settings of its tier" in error and error.count("\n") == 1
 
 
 # --- export -------------------------------------------------------------------------------------
@@ -271,7 +261,7 @@ def test_an_exported_search_is_the_search(capsys, run, tmp_path):
     assert code == 1 and f"{path} is there already" in error
     assert path.read_bytes() == before
     code, _, error = command(capsys, "export", run, tmp_path / "nowhere" / "x")
-    assert code == 1 and f"there is no folder {tmp_path / 'nowhere'} that can be" in error
+    assert code == 1 and "cannot copy" in error and str(tmp_path / "nowhere" / "x") in error
     code, _, error = command(capsys, "export", run, tmp_path)
     assert code == 1 and "is there already" in error
 

@@ -326,28 +326,6 @@ def test_many_trials_are_folded_up(tmp_path, monkeypatch):
     assert unfolded() == [False]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("job", [1]),
-        ("job", {"name": "x", "tier_settings": 7}),
-        ("verdict", "won"),
-        ("verdict", {"difference": 0.0}),
-        ("goal", "many"),
-        ("created_at", "yesterday"),
-        ("created_at", 1e300),
-        ("time_limit", "1 h"),
-        ("provenance", 3),
-    ],
-)
-def test_values_of_another_kind_are_damage(tmp_path, name, value):
-    search = Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run")
-    search.run(1)
-    search.store.set_meta(**{name: value})
-    with pytest.raises(StoreError, match=r"search\.sqlite is damaged"):
-        report.write(tmp_path / "run")
-
-
 # --- the file ---------------------------------------------------------------------------------
 
 

@@ -120,9 +120,7 @@ def test_killed_search_is_the_same_as_an_undisturbed_one(chain):
 def test_killed_report_leaves_the_old_one_whole(chain):
     folder, _ = chain
     results = answer("report", folder / "killed")
-    assert results == [
-        [name, signal.SIGKILL, True] for name in ("render", "write_bytes", "replace")
-    ]
+    assert results == [[name, signal.SIGKILL, True] for name in ("render", "fsync", "replace")]
     page = (folder / "killed" / "report.html").read_text()
     assert page.rstrip().endswith("</html>")
 

@@ -225,7 +225,10 @@ def test_before_the_first_trial_there_is_no_verdict(tmp_path, without_figures):
 
 def test_strangers_are_reported(tmp_path, without_figures):
     part = small_table(40)
-    search_on(part, tmp_path / "run", "RandomSearch", missing="fail").run(30)
+    search = search_on(part, tmp_path / "run", "RandomSearch", missing="fail")
+    with pytest.raises(WorkbenchError, match="the first 5 trials have all failed alike"):
+        search.run(30)
+    search.run()
     page = shown(report.write(tmp_path / "run", table=part))
     trials = Search.resume(tmp_path / "run", TableEvaluator(part, missing="fail")).trials()
     strangers = trials.key[trials.status != "ok"].nunique()

@@ -19,7 +19,6 @@ import pandas
 
 from .. import plots
 from ..files import write_atomically
-from ..search.sqlite_file import damaged
 from ..search.store import FILE
 from ..tables import Table
 from .best import best, table_section
@@ -31,8 +30,6 @@ TEMPLATE = "report.html"
 MANY = "many_searches.json"
 #: With more trials than this, their table is folded up until somebody opens it.
 MOST_UNFOLDED = 500
-#: Raised where a stored value is of another kind than a search stores.
-WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, jinja2.TemplateError)
 
 
 def write(
@@ -62,37 +59,34 @@ def write(
 def render(directory: str | Path, table: Table | None = None) -> str:
     """The report as HTML text; see :func:`write`."""
     directory = Path(directory)
-    try:
-        with ExitStack() as stack:
-            search = stack.enter_context(read(directory))
-            baseline = None
-            if (directory / "random" / FILE).is_file():
-                baseline = stack.enter_context(read(directory / "random"))
-            name = search.history.name
-            searches = [("search", name, search)]
-            if baseline is not None:
-                searches.append(("baseline", "random search", baseline))
-            retrained = plots.retrained_rows(search.retrained)
-            page = {
-                "name": search.job.get("name") or directory.resolve().name,
-                "tier": search.job.get("tier"),
-                "verdict": search.history.meta("verdict"),
-                "table": table_section(search, table),
-                "many": many_searches(),
-                "facts": _facts(search, baseline),
-                "best": best(search),
-                "rewards": reward_figure(search, name, baseline),
-                "operations": operation_figure(search),
-                "updates": update_figure(search),
-                "retrained": retrained_figure(retrained),
-                "cells": list(_retrained_cells(retrained)),
-                "searches": [_listed(*row) for row in searches],
-                "settings": list(_settings(search, baseline)),
-                "written_at": datetime.now(UTC).timestamp(),
-            }
-        return _environment().get_template(TEMPLATE).render(page)
-    except WRONG as error:
-        raise damaged(directory / FILE, error) from error
+    with ExitStack() as stack:
+        search = stack.enter_context(read(directory))
+        baseline = None
+        if (directory / "random" / FILE).is_file():
+            baseline = stack.enter_context(read(directory / "random"))
+        name = search.history.name
+        searches = [("search", name, search)]
+        if baseline is not None:
+            searches.append(("baseline", "random search", baseline))
+        retrained = plots.retrained_rows(search.retrained)
+        page = {
+            "name": search.job.get("name") or directory.resolve().name,
+            "tier": search.job.get("tier"),
+            "verdict": search.history.meta("verdict"),
+            "table": table_section(search, table),
+            "many": many_searches(),
+            "facts": _facts(search, baseline),
+            "best": best(search),
+            "rewards": reward_figure(search, name, baseline),
+            "operations": operation_figure(search),
+            "updates": update_figure(search),
+            "retrained": retrained_figure(retrained),
+            "cells": list(_retrained_cells(retrained)),
+            "searches": [_listed(*row) for row in searches],
+            "settings": list(_settings(search, baseline)),
+            "written_at": datetime.now(UTC).timestamp(),
+        }
+    return _environment().get_template(TEMPLATE).render(page)
 
 
 def many_searches() -> list[str]:

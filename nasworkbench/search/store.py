@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -182,13 +182,8 @@ class Store:
         }
         names = ("number", "key", "seed", "updates_at_proposal", "attempts", "cause")
         values = {name: getattr(trial, name) for name in names}
-        values |= {"proposed_at": time.time(), "digest": b"", **blobs}
         with self._writing() as connection:
-            connection.execute(
-                f"INSERT INTO trials ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
-                tuple(values.values()),
-            )
-            self._seal(connection, "trials", trial.number)
+            self._insert(connection, "trials", proposed_at=time.time(), **values, **blobs)
 
     def started(self, trial: Trial) -> None:
         """The evaluation of a trial that was proposed earlier is started (again)."""
@@ -212,9 +207,10 @@ class Store:
             )
             self._seal(connection, "trials", number)
 
-    def _insert(self, connection: sqlite3.Connection, table: str, row: Sequence[Any]) -> None:
-        query = f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})"
-        self._seal(connection, table, connection.execute(query, row).lastrowid)
+    def _insert(self, connection: sqlite3.Connection, table: str, **values: Any) -> None:
+        places = "?, " * len(values)
+        query = f"INSERT INTO {table} ({', '.join(values)}, digest) VALUES ({places} x'')"
+        self._seal(connection, table, connection.execute(query, [*values.values()]).lastrowid)
 
     def _seal(self, connection: sqlite3.Connection, table: str, place: int | None) -> None:
         """Give a row the digest of what it now holds."""
@@ -238,7 +234,7 @@ class Store:
             ) from None
         with self._writing() as connection:
             if update is not None:
-                self._insert(connection, "updates", (None, told, json.dumps(update), b""))
+                self._insert(connection, "updates", told=told, metrics=json.dumps(update))
             connection.execute("DELETE FROM state")
             rows = map(schema.sealed, parts)
             connection.executemany("INSERT INTO state VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -268,9 +264,8 @@ class Store:
 
     def retrained(self, row: dict[str, Any]) -> None:
         """One network of the final judgement has been trained (or has failed)."""
-        values = [row.get(name) for name in RETRAINED]
         with self._writing() as connection:
-            self._insert(connection, "retrainings", [*values, b""])
+            self._insert(connection, "retrainings", **row)
 
     # --- reading ------------------------------------------------------------------------------
 

@@ -112,15 +112,16 @@ class Job:
         directory: str | Path,
         *,
         device: str | None = None,
+        root: str | Path | None = None,
         workers: int | None = None,
         progress: bool | None = None,
     ) -> Job:
-        """The run in a folder, on the same or another device.
+        """The run in a folder, on the same or another device; ``root`` is the folder of the data.
 
         Raises:
             StoreError: no run there, a damaged file, or a search that is not a main job.
         """
-        search = Search.resume(directory, device=device)
+        search = Search.resume(directory, device=device, root=root)
         notes = search.store.meta("job")
         if notes is None or not isinstance(search.evaluator, TrainingEvaluator):
             raise StoreError(

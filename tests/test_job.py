@@ -10,10 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy
 import pytest
+from PIL import Image
 from search_helpers import environment, same
 
 from nasworkbench import (
@@ -23,6 +26,7 @@ from nasworkbench import (
     Search,
     cli,
     comparison,
+    data,
     job,
     tiers,
     zoo,
@@ -237,6 +241,29 @@ def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
     assert code == 1 and "caf" in error and "holds a search already" in error
     code, _, error = command(capsys, "resume", tmp_path / os.fsdecode(b"\xff"))
     assert code == 1 and "holds no search" in error
+
+
+def test_data_that_have_moved(capsys, tmp_path):
+    """A run folder may come from anybody: where the data are, the user says."""
+    rng = numpy.random.default_rng(0)
+    for part in ("train", "validation", "test"):
+        for label in ("cat", "dog"):
+            (tmp_path / "data" / part / label).mkdir(parents=True)
+            for number in range(4):
+                pixels = rng.integers(256, size=(8, 8, 3), dtype=numpy.uint8)
+                Image.fromarray(pixels).save(tmp_path / "data" / part / label / f"{number}.png")
+    dataset = data.load("imagefolder", tmp_path / "data", image_size=8)
+    tier = replace(tiers.get("toy"), trials=1, top=1, seeds=1)
+    made = job.Job.create(tier, tmp_path / "run", dataset=dataset)
+    made.search.store.close()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    code, _, error = command(capsys, "resume", tmp_path / "run")
+    assert code == 1 and "--root" in error
+    for _ in range(2):  # the second time its baseline is there too
+        code, output, error = command(
+            capsys, "resume", tmp_path / "run", "--root", tmp_path / "moved"
+        )
+        assert code == 0 and "report: " in output, error
 
 
 # --- export -------------------------------------------------------------------------------------

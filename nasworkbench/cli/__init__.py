@@ -111,11 +111,12 @@ def search(
 @click.argument("folder", type=FOLDER)
 @click.option("--workers", type=int, help="Worker processes; by default as before.")
 @click.option("--device", help="cpu, cuda or cuda:0; by default as before.")
-def resume(folder: Path, workers: int | None, device: str | None) -> None:
+@click.option("--root", type=FOLDER, help="Folder of the data, if the search was given one.")
+def resume(folder: Path, workers: int | None, device: str | None, root: Path | None) -> None:
     """Go on with an interrupted search from where it was."""
     from ..job import Job
 
-    _run(Job.resume(folder, device=device, workers=workers, progress=True))
+    _run(Job.resume(folder, device=device, root=root, workers=workers, progress=True))
 
 
 def _run(job: Job, first: Callable[[], object] = lambda: None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .. import data, tables
@@ -69,7 +70,7 @@ def build_controller(record: dict[str, Any], space: Any) -> Any:
     return _built(record, "controller", _class(record, "controller"), space, **record["settings"])
 
 
-def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
+def build_evaluator(record: dict[str, Any], device: str | None = None, root: Any = None) -> Any:
     """The evaluator, on its old device or another; its data set is loaded again.
 
     Raises:
@@ -91,21 +92,23 @@ def build_evaluator(record: dict[str, Any], device: str | None = None) -> Any:
             f"this search used your own data set {stored['name']!r}, which the library cannot "
             "load. Pass the evaluator: Search.resume(directory, evaluator=...)"
         )
-    dataset = _built(record, "data set", _load, **stored)
+    dataset = _built(record, "data set", partial(_load, root), **stored)
     return _built(
         record, "evaluator", cls, dataset, _built(record, "recipe", Recipe, **recipe), **settings
     )
 
 
-def _load(name: str, root: Any = None, download: Any = None, **settings: Any) -> Dataset:
-    """As :func:`load`, from where this machine keeps its data, and never with a download."""
-    if root is not None and data.describe(name, root).places != data.describe(name).places:
+def _load(here: Any, name: str, root: Any = None, download: Any = None, **settings: Any) -> Dataset:
+    """As :func:`load`, from ``here`` or where this machine keeps its data, never from a folder that
+    the file names, and never with a download."""
+    places = data.describe(name, here).places
+    if here is None and root is not None and data.describe(name, root).places != places:
         raise DataError(
             f"this search read the data set {name} in {root!r:.200}. A run folder cannot say where "
-            "your data are: set NASWORKBENCH_DATA to that folder, or pass the evaluator: "
-            "Search.resume(directory, evaluator=...)"
+            "your data are; say so yourself: Search.resume(directory, root=...) or `nasworkbench "
+            "resume FOLDER --root ...`"
         )
-    return data.load(name, **settings)
+    return data.load(name, here, **settings)
 
 
 def _table_evaluator(table: str, digest: str, **settings: Any) -> TableEvaluator:
@@ -151,13 +154,22 @@ def _class(record: dict[str, Any], role: str) -> type:
 
 
 def difference(stored: dict[str, Any], given: dict[str, Any]) -> str | None:
-    """What differs between two descriptions, or None; the device may change."""
+    """What differs between two descriptions, or None; the device and the folder of the data may
+    change."""
     given = json.loads(json.dumps(given))  # as it would be stored: tuples become lists
     if stored["class"] != given["class"]:
         return f"{stored['class']} there, {given['class']} here"
-    a, b = ({k: v for k, v in d["settings"].items() if k != "device"} for d in (stored, given))
+    a, b = (_portable(description["settings"]) for description in (stored, given))
     changed = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
     if not changed:
         return None
     name = changed[0]
     return f"{name} is {a.get(name)!r} there and {b.get(name)!r} here"
+
+
+def _portable(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without what may differ from machine to machine."""
+    dataset = settings.get("dataset")
+    if isinstance(dataset, dict):
+        settings = settings | {"dataset": {k: v for k, v in dataset.items() if k != "root"}}
+    return {name: value for name, value in settings.items() if name != "device"}

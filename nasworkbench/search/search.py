@@ -127,12 +127,14 @@ class Search(Background):
         controller: Controller | None = None,
         space: Space | None = None,
         device: str | None = None,
+        root: str | Path | None = None,
     ) -> Search:
         """The search in a folder, as it was when its process ended, however that was.
 
         What the library made, it makes again. Your own objects are passed in, and must have the
         settings of the stored ones (a fresh controller will do: its state is loaded). ``device``
-        is for a machine without the device that the search was started on.
+        is for a machine without the device that the search was started on, ``root`` the folder of
+        the data, if it is not where this machine keeps them.
 
         Raises:
             StoreError: no search there, a damaged file, another space, controller or evaluator.
@@ -148,7 +150,7 @@ class Search(Background):
                 raise StoreError(f"{directory} holds a search with another {role}: {changed}")
         space = space if space is not None else build_space(records["space"])
         controller = controller or build_controller(records["controller"], space)
-        evaluator = evaluator or build_evaluator(records["evaluator"], device)
+        evaluator = evaluator or build_evaluator(records["evaluator"], device, root)
         _check_objects(space, controller, evaluator)
         search = cls.__new__(cls)
         search._attach(directory, space, controller, evaluator)

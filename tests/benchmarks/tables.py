@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 
 import torch
-from who_wins import CLASSES, CONTROLLERS, STRINGS
+from who_wins import ARCHITECTURES, CONTROLLERS, TOKEN_SEQUENCES
 
 from nasworkbench import TableEvaluator
 from nasworkbench.comparison import compare
 from nasworkbench.executors import ProcessExecutor, run_all
 from nasworkbench.tables import TABLES, load
 
-FIVE = (STRINGS, CLASSES, "evolution (paper)", "tuned REINFORCE", "tuned PPO")
+FIVE = (TOKEN_SEQUENCES, ARCHITECTURES, "evolution (paper)", "tuned REINFORCE", "tuned PPO")
 
 
 def clock(work: Callable[[], object]) -> float:

@@ -43,10 +43,10 @@ TUNED: dict[str, Any] = {
     "whiten_advantages": True,
     "batch_size": 5,
 }
-STRINGS, CLASSES = "random over strings", "random over classes"
+TOKEN_SEQUENCES, ARCHITECTURES = "random over token sequences", "random over architectures"
 CONTROLLERS: dict[str, Any] = {
-    STRINGS: RandomSearch,
-    CLASSES: partial(RandomSearch, over="architectures"),
+    TOKEN_SEQUENCES: RandomSearch,
+    ARCHITECTURES: partial(RandomSearch, over="architectures"),
     "evolution (paper)": RegularizedEvolution,
     "tuned evolution": partial(RegularizedEvolution, population=50, sample=10),
     "REINFORCE (paper)": Reinforce,
@@ -56,7 +56,7 @@ CONTROLLERS: dict[str, Any] = {
     "tuned PPO (repeats)": partial(PPO, **TUNED),
     "TPE (optuna)": TPE,
 }
-LONG = {name: CONTROLLERS[name] for name in (STRINGS, "REINFORCE (paper)", "PPO (paper)")}
+LONG = {name: CONTROLLERS[name] for name in (TOKEN_SEQUENCES, "REINFORCE (paper)", "PPO (paper)")}
 COMPARED = ("tuned PPO", "tuned REINFORCE", "PPO (paper)", "REINFORCE (paper)")
 ENTROPIES = (0.0, 0.01, 0.03, 0.1, 0.3)
 
@@ -182,9 +182,12 @@ def listed_where(signs: Sequence[int], sign: int, points: Sequence[int]) -> str:
 
 
 def begins_to_propose(comparison: Comparison, name: str, points: Sequence[int]) -> str:
-    """The same for the mean reward of its last 200 samples, against random over strings."""
+    """The same for the mean reward of its last 200 samples, against random over token sequences."""
     better = [
-        bootstrap_mean(rewards_at(comparison, name, n) - rewards_at(comparison, STRINGS, n))[1] > 0
+        bootstrap_mean(
+            rewards_at(comparison, name, n) - rewards_at(comparison, TOKEN_SEQUENCES, n)
+        )[1]
+        > 0
         for n in points
     ]
     return first_of_all(better, points)
@@ -251,8 +254,8 @@ a known one again is free. What it would pick is the best by validation accuracy
 in the whole table says how good the search was, its test regret (the table's best test accuracy
 minus that of the pick) how much of that survives on new data.
 
-Random search is the baseline, and there are two: uniform over token sequences ("strings" below), as
-in the papers, and uniform over unique architectures ("classes"). The second is the stronger one
+Random search is the baseline, and there are two: uniform over token sequences, as
+in the papers, and uniform over unique architectures. The second is the stronger one
 where the best architectures have few token sequences. The seeds of all controllers are paired;
 intervals are 95 % bootstrap intervals over the seeds. A pair whose interval holds zero is *not
 distinguishable*, whatever its means are. With many pairs some intervals exclude zero by luck: one
@@ -299,7 +302,11 @@ architectures, and its samples stay mediocre.
 
 def quoted(comparisons: dict[str, Comparison], at: int) -> list[str]:
     """The verdicts that every search's report repeats."""
-    pairs = (("PPO (paper)", STRINGS), ("tuned PPO", STRINGS), ("tuned PPO", "tuned evolution"))
+    pairs = (
+        ("PPO (paper)", TOKEN_SEQUENCES),
+        ("tuned PPO", TOKEN_SEQUENCES),
+        ("tuned PPO", "tuned evolution"),
+    )
     return [
         comparisons[table].verdict(a, b, at).sentence
         for table in ("cells", "graph-arxiv")
@@ -319,12 +326,24 @@ def write(study: Study, page: Path) -> None:
     rivals = [
         (name, rival)
         for name in COMPARED
-        for rival in (STRINGS, CLASSES, "evolution (paper)", "tuned evolution", "TPE (optuna)")
+        for rival in (
+            TOKEN_SEQUENCES,
+            ARCHITECTURES,
+            "evolution (paper)",
+            "tuned evolution",
+            "TPE (optuna)",
+        )
         if not (rival.startswith(("evolution", "tuned evolution", "TPE")) and "tuned" not in name)
     ]
     early = [study.budget * k // 50 for k in (2, 5, 10, 15, 20, 25, 30, 40, 50)]
     comparisons = {name: study.short(name) for name in TABLES}
-    against = (STRINGS, CLASSES, "evolution (paper)", "tuned evolution", "TPE (optuna)")
+    against = (
+        TOKEN_SEQUENCES,
+        ARCHITECTURES,
+        "evolution (paper)",
+        "tuned evolution",
+        "TPE (optuna)",
+    )
     parts.append(SHORT)
     for measure, words in (
         ("rank", "Mean validation rank"),
@@ -351,11 +370,11 @@ def write(study: Study, page: Path) -> None:
                     "controller": rival,
                     **{
                         baseline: begins(comparison, rival, baseline, early, "evaluations")
-                        for baseline in (STRINGS, CLASSES)
+                        for baseline in (TOKEN_SEQUENCES, ARCHITECTURES)
                     },
                 }
                 for rival in CONTROLLERS
-                if rival not in (STRINGS, CLASSES)
+                if rival not in (TOKEN_SEQUENCES, ARCHITECTURES)
             ),
             "\n<details><summary>Verdicts, pair by pair</summary>\n",
             verdicts(comparison, rivals, (main, at[-1])),
@@ -370,7 +389,7 @@ def write(study: Study, page: Path) -> None:
         plots.draw_learning(plots.learning_rows(comparison), ax, name)
         (pictures / f"{name}-20000.png").write_bytes(plots.png(figure, dpi=100))
         for controller in ("REINFORCE (paper)", "PPO (paper)"):
-            signs = ahead(comparison, controller, STRINGS, steps, "samples")
+            signs = ahead(comparison, controller, TOKEN_SEQUENCES, steps, "samples")
             rows.append(
                 {
                     "table": name,

@@ -35,7 +35,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
         if torch.get_default_device() != device:
-            torch.set_default_device(None if device.type == "cpu" else device)
+            torch.set_default_device(device)
         if torch.are_deterministic_algorithms_enabled() != same:
             torch.use_deterministic_algorithms(same)
 

@@ -31,14 +31,7 @@ from ..training.evaluator import LARGEST, Task
 from .background import Background
 from .history import trials_frame
 from .loop import Activity, Loop
-from .rebuilding import (
-    ROLES,
-    build_controller,
-    build_evaluator,
-    build_space,
-    describe,
-    difference,
-)
+from .rebuilding import ROLES, build_controller, build_evaluator, build_space, describe, difference
 from .schema import checked_notes
 from .store import FILE, LOCK, Store
 from .trial import Trial

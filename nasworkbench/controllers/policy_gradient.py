@@ -180,7 +180,7 @@ class PolicyGradient(Controller):
             "baseline": self.baseline,
             **measured,
         }
-        if not _is_finite(self.state_dict()):
+        if not _is_finite(self._learnt()):
             largest = max((o.reward for o in batch), key=abs)
             cause = f"taken back: a number overflowed (a reward was {largest:g})"
             self.load_state_dict(before)
@@ -237,14 +237,20 @@ class PolicyGradient(Controller):
         return super().state_dict() | {
             "updates": self.updates,
             "last_update": self.last_update,
-            "baseline": self.baseline,
-            "policy": copy.deepcopy(self.policy.state_dict()),
-            "moments": copy.deepcopy([self.optimizer.state[weight] for weight in self.weights]),
+            **copy.deepcopy(self._learnt()),
             "known": list(self.known),
             "waiting": [
                 (o.proposal.number, o.proposal.tokens, o.proposal.log_probs, o.reward)
                 for o in self.waiting
             ],
+        }
+
+    def _learnt(self) -> dict[str, Any]:
+        """What the updates change, itself and not a copy."""
+        return {
+            "baseline": self.baseline,
+            "policy": self.policy.state_dict(),
+            "moments": [self.optimizer.state[weight] for weight in self.weights],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

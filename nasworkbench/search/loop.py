@@ -147,10 +147,9 @@ class Loop:
     def _show(self, shown: tqdm) -> None:
         """The bar after some more trials have ended."""
         if self.done > shown.n:
-            words = {} if self.best is None else {"best": f"{self.best:.4f}"}
-            shown.set_postfix(
-                words | ({"failed": self.failed} if self.failed else {}), refresh=False
-            )
+            best = {} if self.best is None else {"best": f"{self.best:.4f}"}
+            failed = {"failed": self.failed} if self.failed else {}
+            shown.set_postfix(best | failed, refresh=False)
             shown.update(self.done - shown.n)
 
     def _fill(self, executor: Executor, goal: int) -> None:

@@ -149,7 +149,7 @@ class Loop:
         if self.done > shown.n:
             best = {} if self.best is None else {"best": f"{self.best:.4f}"}
             failed = {"failed": self.failed} if self.failed else {}
-            shown.set_postfix(best | failed, refresh=False)
+            shown.set_postfix({**best, **failed}, refresh=False)
             shown.update(self.done - shown.n)
 
     def _fill(self, executor: Executor, goal: int) -> None:

@@ -118,7 +118,7 @@ class _Ordering:
     def tries(self, colours: dict[int, int], tied: list[int]) -> list[dict[int, int]]:
         """Colours with one of the tied blocks before the others, for each that has to be tried."""
         tries = []
-        found: dict[Form, list[int]] = {}
+        orders: dict[Form, list[int]] = {}
         symmetries: list[dict[int, int]] = []
         known: set[int] = set()  # the blocks that were tried, and their images
         for first in tied:
@@ -126,7 +126,7 @@ class _Ordering:
                 continue
             chosen = _told_apart(colours, [first])
             order = self.some(chosen)
-            other = found.setdefault(self.renumbered(order), order)
+            other = orders.setdefault(self.renumbered(order), order)
             if other is order:
                 tries.append(chosen)
             else:  # two orders that give one cell: a symmetry takes the one to the other

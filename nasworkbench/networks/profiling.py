@@ -36,8 +36,7 @@ def profile(network: CellNetwork, image_size: int) -> Profile:
 
     A batch of *no* images passes through the network: every layer sees the right shape, and
     nothing is computed. Torch's own ``FlopCounterMode`` counts the same (the tests compare); it
-    takes two to ten times as long, and its hooks on every module of the process run in trainings of
-    other threads too.
+    takes seven to sixteen times as long, too long for a cell that is being edited.
 
     Raises:
         NetworkError: images too small for the network.

@@ -146,10 +146,10 @@ def _tables(connection: sqlite3.Connection) -> list[tuple]:
 def place(path: Path) -> tuple[int, int] | None:
     """Device and inode of the file that is there; None if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -215,8 +215,8 @@ class Store:
     def _seal(self, connection: sqlite3.Connection, table: str, place: int | None) -> None:
         """Give a row the digest of what it now holds."""
         query = f"SELECT * FROM {table} WHERE rowid = ?"
-        *_, found = schema.sealed(connection.execute(query, (place,)).fetchone()[:-1])
-        connection.execute(f"UPDATE {table} SET digest = ? WHERE rowid = ?", (found, place))
+        *_, seal = schema.sealed(connection.execute(query, (place,)).fetchone()[:-1])
+        connection.execute(f"UPDATE {table} SET digest = ? WHERE rowid = ?", (seal, place))
 
     def save_state(self, state: Any, told: int, update: dict[str, Any] | None = None) -> None:
         """The controller's state once it has been told of the first ``told`` trials that ended;

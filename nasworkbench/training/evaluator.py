@@ -111,8 +111,8 @@ class TrainingEvaluator:
         self.reward, self.device = choice("reward", reward, REWARDS), str(find_device(device))
         self.cells = cells if isinstance(cells, Sequence) else whole("cells", cells)
         self.filters, self.network = whole("filters", filters), network
-        own = {"genotype", "cells", "filters", "classes", "channels", "image_size"}
-        allowed = sorted(inspect.signature(CellNetwork).parameters.keys() - own)
+        taken = {"genotype", "cells", "filters", "classes", "channels", "image_size"}
+        allowed = sorted(inspect.signature(CellNetwork).parameters.keys() - taken)
         for name in network.keys() - allowed:
             (near,) = difflib.get_close_matches(name, allowed, n=1, cutoff=0.0)
             raise SettingsError(
@@ -226,14 +226,14 @@ class Task:
         return checked(result)
 
 
-def checked(found: Any) -> Evaluation:
+def checked(returned: Any) -> Evaluation:
     """What an evaluator returned, in plain numbers and texts such as the store can hold.
 
     Raises:
-        SettingsError, TypeError, ValueError: :class:`Evaluation` does not allow it. ``found`` may
-            raise anything else when it is read.
+        SettingsError, TypeError, ValueError: :class:`Evaluation` does not allow it. Reading
+            ``returned`` may raise anything else.
     """
-    given = found if isinstance(found, Evaluation) else Evaluation(found)
+    given = returned if isinstance(returned, Evaluation) else Evaluation(returned)
     status, cause, reward = given.status, given.cause, given.reward
     if reward is None or not math.isfinite(reward):
         if status == "ok":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 
 from nasworkbench import (
     PPO,
@@ -69,7 +70,9 @@ def test_cells_that_are_trained_again_score_as_the_table_says():
     again = [trainer(TABLE.genotype(row), seed=1) for row in rows]
     there = [TABLE.validation[row, 1] for row in rows]
     assert len(rows) >= 5
-    numpy.testing.assert_allclose([each.reward for each in again], there, atol=0.1)
+    same_torch = torch.__version__.split("+")[0] == TABLE.info["provenance"]["torch"]
+    bound = 0.06 if same_torch else 0.1  # 0.075 with torch 2.6
+    numpy.testing.assert_allclose([each.reward for each in again], there, atol=bound)
     sizes = [int(TABLE.columns["parameters"][row]) for row in rows]
     assert [each.parameters for each in again] == sizes
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import nbformat
+import pytest
 from test_layers import (
     LAYERS,
     LIBRARY,
@@ -13,7 +15,7 @@ from test_layers import (
     MOST_MODULES_A_PACKAGE,
 )
 
-from nasworkbench import cli
+from nasworkbench import cli, tiers
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,6 +52,25 @@ def test_make_targets_exist():
     assert targets >= {"search", "test", "quick", "lint", "who-wins"}
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+ROWS = re.findall(r"^\| \[\w+\]\(notebooks/(\w+)\.ipynb\) \|.*\| ([\w, ]+) \|$", TEXT, re.M)
+
+
+def test_the_table_of_lessons_has_them_all():
+    files = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(name for name, _ in ROWS) == files
+
+
+@pytest.mark.parametrize("name, listed", ROWS)
+def test_a_lesson_has_the_tiers_that_are_listed(name, listed):
+    """Those that the comment beside its ``TIER`` offers, and those that its first lines name."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    (head,) = re.findall(r"\*\*Tier\.\*\*(.*?)\*\*Needs", cells[0].source, re.S)
+    (comment,) = re.findall(r'^TIER = "toy"  # (.*)$', cells[1].source, re.M)
+    offered = [word for word in re.findall(r'"(\w+)"', comment) if word in tiers.TIERS]
+    named = [word for word in re.findall(r"`(\w+)`", head) if word in tiers.TIERS]
+    assert offered == named == listed.split(", ")
 
 
 def test_the_table_of_layers_is_the_one_that_is_checked():

@@ -42,7 +42,7 @@ MOST_WHOLE, MOST_CURVES = 2**63 - 1, 10**7
 
 #: What a child's training is worth to the controller; the names a TrainingEvaluator takes.
 REWARDS: dict[str, Callable[[TrainingResult], float]] = {
-    # NASNet (paper, A.3): the accuracy on the validation split after the last epoch
+    # NASNet (paper, A.1 and A.6): the accuracy on the validation split after the last epoch
     "accuracy": lambda result: float(result.validation_accuracy or 0.0),
     # NAS 2017: the best accuracy of the last five epochs, cubed
     "cubed": lambda result: max(e["validation_accuracy"] or 0.0 for e in result.history[-5:]) ** 3,

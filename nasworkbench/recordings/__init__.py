@@ -26,18 +26,16 @@ from ..errors import StoreError, listed
 from ..files import write_atomically
 from ..search import History, Store
 from ..search.store import FILE
-from .experiments import Experiment, experiment, experiments, record
+from .experiments import Experiment, experiment
 
 __all__ = [
     "RECORDINGS",
     "Experiment",
     "about",
     "experiment",
-    "experiments",
     "folder",
     "names",
     "pack",
-    "record",
 ]
 
 #: The recordings, and the SHA-256 of the packed file of each.

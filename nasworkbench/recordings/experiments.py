@@ -8,10 +8,8 @@ Each was made by ``tests/benchmarks/experiments.py`` or the script that its ``ab
 
 from __future__ import annotations
 
-import json
 import lzma
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,9 @@ import pandas
 from ..checks import choice, json_value
 from ..comparison.bootstrap import bootstrap_mean
 from ..errors import StoreError
-from ..files import write_atomically
-from ..provenance import provenance
 
-_FOLDER = Path(__file__).parent
-_END = ".json.xz"
+#: Where the experiments are, and how their files end.
+FOLDER, END = Path(__file__).parent, ".json.xz"
 
 #: Resamples of an interval in :meth:`Experiment.rows`, and characters of a file: this project's
 #: choice.
@@ -100,20 +96,16 @@ class Experiment:
         return bootstrap_mean(self.at(a, at) - self.at(b, at))
 
 
-def experiments() -> tuple[str, ...]:
-    """The names that :func:`experiment` knows."""
-    return tuple(sorted(path.name.removesuffix(_END) for path in _FOLDER.glob(f"*{_END}")))
-
-
 def experiment(name: str) -> Experiment:
     """A recorded experiment by its name.
 
     Raises:
         StoreError: an unknown name, or a damaged file.
     """
-    choice("the experiment", name, experiments(), StoreError)
+    files = {path.name.removesuffix(END): path for path in sorted(FOLDER.glob(f"*{END}"))}
+    choice("the experiment", name, files, StoreError)
     try:
-        text = lzma.decompress((_FOLDER / f"{name}{_END}").read_bytes())
+        text = lzma.decompress(files[name].read_bytes())
         stored = json_value(text, MOST, StoreError)
         table = {
             variant: numpy.array(rows, dtype=float) for variant, rows in stored["values"].items()
@@ -123,24 +115,3 @@ def experiment(name: str) -> Experiment:
         raise StoreError(
             f"the experiment {name} cannot be read ({error}). Install the library again"
         ) from None
-
-
-def record(
-    name: str,
-    values: Mapping[str, Sequence[Sequence[float | None]]],
-    points: Sequence[int],
-    **about: Any,
-) -> Path:
-    """Store an experiment beside this module; returns the file.
-
-    Args:
-        name: of the experiment.
-        values: by variant, a list of numbers for each seed, one at each point.
-        points: along the x axis.
-        about: ``question``, ``x``, ``measure``, ``more_is_better`` and ``command``.
-    """
-    about |= {"date": time.strftime("%Y-%m-%d"), **provenance()}
-    stored = {"about": about, "points": list(points), "values": dict(values)}
-    text = json.dumps(stored, separators=(",", ":")).encode()
-    packed = lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
-    return write_atomically(_FOLDER / f"{name}{_END}", packed, f"the experiment {name}")

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy
 import torch
+from recording import record
 from who_wins import CONTROLLERS, TUNED
 
 import nasworkbench as nw
@@ -39,7 +40,6 @@ from nasworkbench.comparison import Comparison
 from nasworkbench.comparison.table_run import TableRun
 from nasworkbench.data import load
 from nasworkbench.executors import Finished, ProcessExecutor, Records, run_all
-from nasworkbench.recordings import record
 
 FOLDER = Path("runs") / "experiments"
 

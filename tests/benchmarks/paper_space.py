@@ -21,6 +21,7 @@ from typing import Any
 import numpy
 import pandas
 from peers import TPE
+from recording import record
 from who_wins import TUNED
 
 from nasworkbench import (
@@ -39,7 +40,7 @@ from nasworkbench.executors import Finished, ProcessExecutor, Records, run_all
 from nasworkbench.plots.lines import line_styles
 from nasworkbench.plots.style import legend
 from nasworkbench.provenance import provenance
-from nasworkbench.recordings import experiment, record
+from nasworkbench.recordings import experiment
 from nasworkbench.search.rebuilding import describe
 from nasworkbench.training import TrainingEvaluator
 

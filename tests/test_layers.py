@@ -25,8 +25,8 @@ LAYERS = {
     "zoo": 1, "dialects": 1, "spaces": 1, "drawing": 1, "data": 1,
     "networks": 2, "controllers": 2,
     "training": 3, "executors": 3, "tables": 3, "nas_bench_graph": 3,
-    "search": 4, "recordings": 4,
-    "comparison": 5, "tiers": 5, "job": 5, "plots": 5, "report": 5, "transfer": 5,
+    "search": 4,
+    "comparison": 5, "recordings": 5, "tiers": 5, "job": 5, "plots": 5, "report": 5, "transfer": 5,
     "widgets": 6, "lessons": 6, "course": 6, "cli": 6,
 }  # fmt: skip
 #: The one import upwards: what shows itself in a notebook draws itself.

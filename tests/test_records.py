@@ -87,6 +87,8 @@ def test_result_that_is_no_json_leaves_the_file_as_it_was(tmp_path):
     with Records(path, WORK) as records:
         with pytest.raises(TypeError, match="not JSON serializable"):
             records.add("four", {1, 2})
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            records.add("four", float("nan"))  # it could not be read again
         assert "four" not in records.results
         assert path.read_bytes() == before
         records.add("five", 5)
@@ -151,6 +153,8 @@ def test_any_half_line_is_cut_off(tmp_path_factory, rest):
         (3, b"null"),
         (3, b"\xff\xfe\x00"),
         (3, b"[" * 100_000),
+        (3, b'{"name": "two", "result": 4, "result": 5}'),
+        (3, b'{"name": "two", "result": NaN}'),
         (4, b'{"work": {"name": "squares"}}'),
     ],
 )

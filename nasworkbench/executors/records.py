@@ -14,7 +14,11 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from ..checks import json_value
 from ..errors import StoreError
+
+#: Longest line (this project's choice).
+MOST_CHARACTERS = 10**7
 
 START = b'{"work": '  # every file of results begins so
 
@@ -61,20 +65,21 @@ class Records:
                 f"{self.path} is not a file of results, or its first line is damaged. It was left "
                 "as it is: choose another folder"
             )
-        end = data.rfind(b"\n") + 1
+        end, work = data.rfind(b"\n") + 1, self.work
         for number, line in enumerate(data[:end].splitlines(), 1):
             try:
-                record = json.loads(line)
+                record = json_value(line, MOST_CHARACTERS, StoreError)
                 if number == 1:
-                    self._check(record["work"])
+                    work = dict(record["work"])
                 else:
                     self.results[record["name"]] = record["result"]
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (StoreError, KeyError, TypeError, AttributeError) as error:
                 advice = "restore it from a copy, " + ("delete that line, " if number > 1 else "")
                 raise StoreError(
                     f"{self.path}, line {number}, is damaged ({type(error).__name__}: {error}). "
                     f"It was left as it is: {advice}or choose another folder"
                 ) from None
+        self._check(work)
         return end
 
     def _check(self, stored: dict[str, Any]) -> None:
@@ -87,7 +92,7 @@ class Records:
 
     def _write(self, record: dict[str, Any]) -> Any:
         """Append a line; returns the record as it will be read."""
-        line = json.dumps(record).encode() + b"\n"
+        line = json.dumps(record, allow_nan=False).encode() + b"\n"
         end = self._file.seek(0, os.SEEK_END)
         try:
             rest = line

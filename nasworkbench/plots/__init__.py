@@ -7,6 +7,7 @@ another draws the rows on axes that are given to it.
 
 from .comparison import comparison_rows, draw_comparison, draw_learning, learning_rows
 from .decisions import decision_rows, draw_decision, draw_policy, policy_rows
+from .experiments import draw_experiment
 from .operations import draw_operations, operation_rows
 from .retrained import draw_retrained, mean_interval, retrained_rows
 from .rewards import draw_rewards, reward_rows
@@ -19,6 +20,7 @@ __all__ = [
     "decision_rows",
     "draw_comparison",
     "draw_decision",
+    "draw_experiment",
     "draw_learning",
     "draw_operations",
     "draw_policy",

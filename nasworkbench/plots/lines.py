@@ -42,21 +42,26 @@ def line_styles(names: Sequence[str], baselines: Sequence[str] | None) -> dict[s
 
 
 def draw_lines(
-    rows: pandas.DataFrame, ax: Axes, x: str, baselines: Sequence[str] | None, logarithmic: bool
+    rows: pandas.DataFrame,
+    ax: Axes,
+    x: str,
+    baselines: Sequence[str] | None,
+    logarithmic: bool,
+    x_logarithmic: bool = True,
 ) -> None:
     """A line and a band per controller over the column ``x``, named at their ends.
 
     Args:
         rows: with the columns ``controller``, ``mean``, ``low`` and ``high``.
         ax: what to draw on.
-        x: the column along the axis, which is logarithmic.
+        x: the column along the axis.
         baselines: names that are drawn in the baseline's colour; None: as they begin with "random".
-        logarithmic: the other axis is too.
+        logarithmic, x_logarithmic: the scales of the means' axis, and of that along ``x``.
     """
     names = list(dict.fromkeys(rows["controller"]))
     styles, ends = line_styles(names, baselines), {}
     logarithmic = logarithmic and bool((positions(rows["mean"]) > 0).any())  # else all of it is 0
-    ax.set_xscale("log")
+    ax.set_xscale("log" if x_logarithmic else "linear")
     ax.set_yscale("log" if logarithmic else "linear")
     for number, name in enumerate(names):
         line, style = rows[rows["controller"] == name], styles[name]
@@ -67,19 +72,22 @@ def draw_lines(
         first = number * gap // len(names)  # markers of equal lines do not hide each other
         ax.plot(at, mean, **style, markevery=(min(first, len(at) - 1), gap), label=name)
         ends[name] = (at[-1], mean[-1])
-    _limits(rows, ax, x, logarithmic)
+    if x_logarithmic:
+        at = positions(rows[x])
+        single = at.min() == at.max()
+        _ticks(ax.xaxis, FixedLocator(at[:1].tolist()) if single else LogLocator(subs=_steps(at)))
+        ax.set_xlim(at.min() / 1.05, at.max() * (1.05 if single else 1.0))
+    else:
+        ax.set_xlim(rows[x].min(), rows[x].max())
+    if logarithmic:
+        _limits(rows, ax)
     _name_ends(ax, ends, styles)
 
 
-def _limits(rows: pandas.DataFrame, ax: Axes, x: str, logarithmic: bool) -> None:
-    """As wide as the data; whole numbers instead of powers of ten."""
-    at, values = positions(rows[x]), positions(rows[["mean", "low", "high"]]).flatten()
+def _limits(rows: pandas.DataFrame, ax: Axes) -> None:
+    """A logarithmic axis as high as the data; whole numbers instead of powers of ten."""
+    values = positions(rows[["mean", "low", "high"]]).flatten()
     means, positive = positions(rows["mean"]), values[values > 0]
-    single = at.min() == at.max()
-    _ticks(ax.xaxis, FixedLocator(at[:1].tolist()) if single else LogLocator(subs=_steps(at)))
-    ax.set_xlim(at.min() / 1.05, at.max() * (1.05 if single else 1.0))
-    if not logarithmic:
-        return
     if (means == 0).any():
         # the scale's last part is linear, from the smallest mean above 0 down to 0
         least, most = means[means > 0].min(), positive.max() * 1.15

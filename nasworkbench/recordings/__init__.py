@@ -1,4 +1,4 @@
-"""Recorded searches that come with the library, to look at without waiting for one.
+"""Recorded searches, and experiments over many seeds, that come with the library.
 
 >>> recordings.names()
 ('laptop', 'laptop-random')
@@ -26,6 +26,17 @@ from ..errors import StoreError, listed
 from ..files import write_atomically
 from ..search import History, Store
 from ..search.store import FILE
+from .experiments import Experiment, experiment
+
+__all__ = [
+    "RECORDINGS",
+    "Experiment",
+    "about",
+    "experiment",
+    "folder",
+    "names",
+    "pack",
+]
 
 #: The recordings, and the SHA-256 of the packed file of each.
 RECORDINGS: dict[str, str] = {

@@ -17,7 +17,6 @@ SLOW: dict[str, set[str]] = {
     "test_hostile_files": set(),
     "test_job": set(),
     "test_learning": set(),
-    "test_lesson_claims": set(),
     "test_networks": {"test_folded_is_the_same_function"},
     "test_records": {"test_second_process_is_refused", "test_killed_in_the_middle_of_a_line"},
     "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},

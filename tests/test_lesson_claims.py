@@ -1,49 +1,103 @@
-"""What lessons claim in their text beyond the few seeds that they run, over thirty seeds."""
+"""What the lessons claim, derived from the recorded experiments: nothing is run here."""
 
 import numpy
 import pytest
-import torch
 
-from nasworkbench import PPO, Outcome, tables
-
-
-class Watched(PPO):
-    """Writes down the expected reward of its policy after every step."""
-
-    def step(self, loss):
-        super().step(loss)
-        self.seen.append(TOY.expected_reward(self.policy).item())
+from nasworkbench.recordings import experiment
 
 
-TOY = tables.exact_toy()
+def decided(name, better, worse, at):
+    """Asserts that one variant is ahead of another at a point: the 95 % interval of their paired
+    difference holds no zero."""
+    recorded = experiment(name)
+    mean, low, high = recorded.difference(better, worse, at)
+    assert len(recorded.at(better, at)) >= 30
+    if recorded.about["more_is_better"]:
+        assert low > 0, (mean, low, high)
+    else:
+        assert high < 0, (mean, low, high)
 
 
-def rise(seed, clip):
-    """How much higher the expected reward is after each of 40 epochs on one batch: lesson 05."""
-    controller = Watched(TOY.space, seed, epochs=40, learning_rate=0.01, clip=clip)
-    controller.seen = [TOY.expected_reward(controller.policy).item()]
-    batch = controller.ask(controller.batch_size)
-    rewards = TOY.rewards_of(torch.tensor([proposal.tokens for proposal in batch])).tolist()
-    controller.tell([Outcome(*pair) for pair in zip(batch, rewards, strict=True)])
-    return numpy.array(controller.seen) - controller.seen[0]
+def undecided(name, a, b, at):
+    _, low, high = experiment(name).difference(a, b, at)
+    assert low <= 0 <= high
 
 
-@pytest.fixture(scope="module")
-def rises():
-    """(30 seeds, 41) with the clip of 0.2, and without one."""
-    return [numpy.array([rise(seed, clip) for seed in range(30)]) for clip in (0.2, 1e6)]
+def below(name, variant, value, at):
+    """How many seeds of a hundred end below a value."""
+    values = experiment(name).at(variant, at)
+    assert len(values) == 100
+    return int((values < value).sum())
 
 
-def test_with_a_clip_every_seed_climbs_for_a_dozen_epochs_then_nearly_stops(rises):
-    clipped, _ = rises
-    assert (clipped[:, 12] > 0).all()
+# --- lesson 04: REINFORCE on the exact toy --------------------------------------------------------
+
+
+def test_the_largest_rate_leads_at_first_and_ends_lower():
+    decided("reinforce", "learning rate 0.1", "correct", 16)
+    decided("reinforce", "correct", "learning rate 0.1", 60)
+    assert below("reinforce", "learning rate 0.1", 0.9, 60) == 30
+    stuck = abs(experiment("reinforce").at("learning rate 0.1", 60) - 0.595) < 0.01
+    assert stuck.sum() == 18
+    assert below("reinforce", "correct", 0.9, 60) == 8
+
+
+def test_the_papers_rate_barely_moves():
+    values = experiment("reinforce").values("learning rate 0.00035")
+    assert abs(values[:, -1] - values[:, 0]).max() < 0.01
+
+
+def test_entropy_costs_reward_and_rescues_a_rate_that_is_too_high():
+    for weight in ("entropy 0.1", "entropy 0.3"):
+        decided("reinforce", "correct", weight, 60)
+    assert experiment("reinforce").at("entropy 0.3", 60).mean() == pytest.approx(0.69, abs=0.005)
+    decided("reinforce", "entropy 0.1, learning rate 0.1", "learning rate 0.1", 60)
+    assert below("reinforce", "entropy 0.1, learning rate 0.1", 0.9, 60) == 0
+
+
+def test_which_mistakes_do_harm_and_which_do_not():
+    harmful = ("0.94 on the first two", "10 on the first two", "wrong sign")
+    for mistake in harmful:
+        decided("reinforce", "correct", mistake, 60)
+    for harmless in ("baseline moved first", "mean of decisions"):
+        undecided("reinforce", harmless, "correct", 60)
+    decided("reinforce", "entropy 0.1", "mean of decisions, entropy 0.1", 60)
+    assert below("reinforce", "0.94 on the first two", 0.9, 60) == 53
+    assert (abs(experiment("reinforce").at("10 on the first two", 60) - 0.595) < 0.001).all()
+
+
+def test_without_a_baseline_it_climbs_later_and_gets_as_far():
+    decided("reinforce", "correct", "no baseline", 16)
+    undecided("reinforce", "correct", "no baseline", 60)
+
+
+# --- lesson 05: the clip --------------------------------------------------------------------------
+
+
+def rise(variant):
+    values = experiment("clip").values(variant)
+    return values - values[:, :1]
+
+
+def test_with_a_clip_every_seed_climbs_for_a_dozen_epochs_then_nearly_stops():
+    clipped = rise("clip 0.2")
+    assert (clipped[:, 4:] > 0).all()
     early, late = clipped[:, 12].mean() / 12, (clipped[:, 40] - clipped[:, 20]).mean() / 20
     assert late < early / 5
 
 
-def test_without_a_clip_some_fall_at_first_and_the_end_is_a_gamble(rises):
-    clipped, free = rises
-    assert 0.1 < (free[:, 4] < 0).mean() < 0.4
-    assert free[:, 40].mean() > clipped[:, 40].mean()
-    assert free[:, 40].std() > 3 * clipped[:, 40].std()
-    assert free[:, 40].min() < clipped[:, 40].min() < clipped[:, 40].max() < free[:, 40].max()
+def test_without_a_clip_the_mean_is_higher_and_the_spread_wider():
+    decided("clip", "no clip", "clip 0.2", 40)
+    mean, _, _ = experiment("clip").difference("no clip", "clip 0.2", 40)
+    assert mean == pytest.approx(0.18, abs=0.005)
+    spread = [rise(variant)[:, 40].std() for variant in ("clip 0.2", "no clip")]
+    assert spread == pytest.approx([0.06, 0.24], abs=0.005)
+    fell = [(rise(variant)[:, 4] < 0).mean() for variant in ("clip 0.2", "no clip")]
+    assert fell == [0, 0.26]
+    worst, best = numpy.sort(experiment("clip").at("no clip", 40))[[0, -1]]
+    assert worst < 0.1
+    assert best > 0.99
+
+
+def test_recomputed_every_sixth_seed_ends_below_its_start():
+    assert 1 / 7 < (rise("recomputed")[:, 40] < 0).mean() < 1 / 5

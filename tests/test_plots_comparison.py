@@ -16,6 +16,7 @@ from nasworkbench.comparison import MEASURES, Comparison, Run, bootstrap_mean
 from nasworkbench.errors import SettingsError
 from nasworkbench.plots import style
 from nasworkbench.plots.lines import spread
+from nasworkbench.recordings import Experiment
 
 
 def run(name, seed, ranks, at=None, samples=None, means=()):
@@ -283,6 +284,29 @@ def test_learning_is_drawn():
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
     leaders = [line for line in ax.get_lines() if to_hex(line.get_color()) == "#999999"]
     assert len(leaders) == 1  # none from a line that ends in the middle
+
+
+def test_an_experiment_with_a_readers_own_seeds():
+    values = {"a": [[1, 2, 4], [3, 4, 8]], "random b": [[2, 2, 2], [2, 3, 2]]}
+    tables = {name: numpy.array(rows, dtype=float) for name, rows in values.items()}
+    about = {"x": "epochs", "measure": "reward", "more_is_better": True}
+    recorded = Experiment("own", about, [0, 1, 2], tables)
+    own = {"a": numpy.array([[0.5, 1.5], [0.6, 1.6]])}  # one point less
+    ax = drawn(lambda _, ax, **more: plots.draw_experiment(recorded, ax, **more), None, others=own)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epochs", "reward")
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlim()) == ("linear", "linear", (0, 2))
+    means = {line.get_label(): line.get_ydata().tolist() for line in ax.lines}
+    assert (means["a"], means["random b"]) == ([2, 3, 6], [2, 2.5, 2])
+    thin = [line for line in ax.lines if line.get_linewidth() == 0.7]
+    assert [line.get_xydata().tolist() for line in thin] == [
+        [[0, 0.5], [1, 1.5]], [[0, 0.6], [1, 1.6]],
+    ]  # fmt: skip
+    (mean,) = (line for line in ax.lines if line.get_label() == "a")
+    assert {line.get_color() for line in thin} == {mean.get_color()}
+    ranks = Experiment("own", about | {"more_is_better": False}, [1, 10, 100], tables)
+    ax = drawn(lambda _, ax: plots.draw_experiment(ranks, ax, ["a"]), None)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert "random b" not in words(ax.figure)
 
 
 def test_nothing_to_draw_is_said_in_words():

@@ -18,7 +18,9 @@ import pytest
 from search_helpers import new
 
 from nasworkbench import recordings
-from nasworkbench.errors import StoreError
+from nasworkbench.errors import SettingsError, StoreError
+from nasworkbench.recordings import experiments
+from nasworkbench.recordings.experiments import END, FOLDER
 from nasworkbench.search import History, Search, Store
 
 
@@ -31,7 +33,7 @@ def test_the_names_are_the_files():
     files = Path(recordings.__file__).parent.glob("*.sqlite.xz")
     assert {p.name.removesuffix(".sqlite.xz") for p in files} == set(recordings.names())
     sizes = [p.stat().st_size for p in Path(recordings.__file__).parent.glob("*.xz")]
-    assert sum(sizes) < 300_000
+    assert sum(sizes) < 400_000
 
 
 @pytest.mark.parametrize("name", recordings.names())
@@ -141,3 +143,69 @@ def test_a_recording_is_read_and_not_gone_on_with():
         Search.resume(recordings.folder("laptop")).run(1)
     with History(recordings.folder("laptop")) as history:
         assert history.count == 200
+
+
+# --- experiments --------------------------------------------------------------------------------
+
+EXPERIMENTS = sorted(p.name.removesuffix(END) for p in FOLDER.glob(f"*{END}"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_whole(name):
+    recorded = recordings.experiment(name)
+    asked = {"question", "x", "measure", "more_is_better", "command", "date", "torch"}
+    assert asked <= recorded.about.keys()
+    assert f"{FOLDER.parents[1]}" not in json.dumps(recorded.about)
+    shapes = {recorded.values(variant).shape for variant in recorded.names}
+    assert len(recorded.names) > 1
+    assert len(shapes) == 1  # the same seeds of all
+    seeds, points = shapes.pop()
+    assert points == len(recorded.points)
+    assert seeds >= (1 if name.startswith("paper-space") else 30)  # those seeds take hours
+    assert recorded.points == sorted(set(recorded.points))
+    rows = recorded.rows()
+    assert (rows["low"] <= rows["mean"]).all()
+    assert (rows["mean"] <= rows["high"]).all()
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """An experiment of two seeds and three points, one of them without a number."""
+    monkeypatch.setattr(experiments, "FOLDER", tmp_path)
+    values = {"a": [[1, 2, 3], [3, 4, 5]], "b": [[0, 0, None], [1, 0, 7]]}
+    stored = {"about": {"x": "steps"}, "points": [1, 10, 100], "values": values}
+    (tmp_path / f"own{END}").write_bytes(lzma.compress(json.dumps(stored).encode()))
+    return recordings.experiment("own")
+
+
+def test_an_experiment_by_hand(recorded):
+    assert recorded.names == ["a", "b"]
+    assert recorded.values("a").tolist() == [[1, 2, 3], [3, 4, 5]]
+    assert recorded.at("b", 1).tolist() == [0, 1]
+    rows = recorded.rows()
+    assert rows[["controller", "at", "mean"]].to_numpy().tolist() == [
+        ["a", 1, 2], ["a", 10, 3], ["a", 100, 4], ["b", 1, 0.5], ["b", 10, 0],
+    ]  # fmt: skip
+    assert rows["low"].tolist() == [1, 2, 3, 0, 0]
+    assert rows["high"].tolist() == [3, 4, 5, 1, 0]
+    assert recorded.rows(["b"])["at"].tolist() == [1, 10]
+    assert recorded.difference("a", "b", 1) == (1.5, 1, 2)  # by pairs: 1 and 2
+
+
+def test_what_an_experiment_does_not_have(recorded):
+    with pytest.raises(SettingsError, match="a variant of 'own' must be one of a and b"):
+        recorded.values("c")
+    with pytest.raises(SettingsError, match="a point of 'own' must be one of 1, 10 and 100"):
+        recorded.at("a", 2)
+    with pytest.raises(StoreError, match="the experiment must be one of own, got 'other'"):
+        recordings.experiment("other")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", lzma.compress(b"{}"), lzma.compress(b'{"about": {}, "values": 3}'),
+             lzma.compress(b'{"about": {}, "points": [1], "values": {"a": [[1, 2], [1]]}}')]
+)  # fmt: skip
+def test_a_damaged_experiment(recorded, data):
+    (experiments.FOLDER / f"own{END}").write_bytes(data)
+    with pytest.raises(StoreError, match="the experiment own cannot be read"):
+        recordings.experiment("own")

@@ -27,8 +27,8 @@ def draw_experiment(
         experiment: from :func:`nasworkbench.recordings.experiment`.
         ax: what to draw on.
         names: variants; None: all.
-        others: further measurements, laid over as thin lines in the variant's colour: by variant
-            an array of shape (seeds, points).
+        others: a reader's own measurements, laid over as thin lines in the variant's colour: by
+            variant an array of shape (seeds, points), which may end before the last point.
         title: of the axes.
 
     Raises:
@@ -41,5 +41,6 @@ def draw_experiment(
     styles = line_styles(list(dict.fromkeys(rows["controller"])), None)
     for name, values in (others or {}).items():
         for seed in values:
-            ax.plot(experiment.points, seed, color=styles[name]["color"], linewidth=0.7, alpha=0.8)
+            points = experiment.points[: len(seed)]
+            ax.plot(points, seed, color=styles[name]["color"], linewidth=0.7, alpha=0.8)
     return ax

@@ -57,7 +57,7 @@ class Experiment:
         Raises:
             SettingsError: there is no such variant.
         """
-        return self.table[choice(f"a variant of the experiment {self.name!r}", name, self.table)]
+        return self.table[choice(f"a variant of {self.name!r}", name, self.table)]
 
     def at(self, name: str, point: int) -> numpy.ndarray:
         """What was measured of a variant at one point, of shape (seeds,).
@@ -111,7 +111,7 @@ def experiment(name: str) -> Experiment:
             variant: numpy.array(rows, dtype=float) for variant, rows in stored["values"].items()
         }
         return Experiment(name, stored["about"], stored["points"], table)
-    except (OSError, lzma.LZMAError, KeyError, ValueError, TypeError) as error:
+    except (OSError, lzma.LZMAError, LookupError, ValueError, AttributeError) as error:
         raise StoreError(
             f"the experiment {name} cannot be read ({error}). Install the library again"
         ) from None

@@ -3,6 +3,7 @@
 import numpy
 import pytest
 
+from nasworkbench import tables
 from nasworkbench.recordings import experiment
 
 
@@ -28,6 +29,28 @@ def below(name, variant, value, at):
     values = experiment(name).at(variant, at)
     assert len(values) == 100
     return int((values < value).sum())
+
+
+# --- lesson 00: two hundred proposals -------------------------------------------------------------
+
+
+def test_random_search_is_among_the_best_hundred_too():
+    assert below("two-hundred", "random search", 101, 200) == 99
+    table = tables.load("cells")
+    space = table.space
+    rows = [table.row(key) for key in space.unique.keys]
+    share = numpy.array(space.unique.token_sequences) / space.size
+    hundred = share[table.ranks[rows] <= 100].sum()
+    assert hundred == pytest.approx(0.0272, abs=5e-5)
+    assert (1 - hundred) ** 200 == pytest.approx(0.004, abs=5e-5)
+
+
+def test_the_rank_of_ppo_is_lower_on_average():
+    decided("two-hundred", "tuned PPO", "random search", 200)
+    interval = experiment("two-hundred").difference("tuned PPO", "random search", 200)
+    assert interval == pytest.approx((-19, -24, -15), abs=0.5)
+    firsts = [below("two-hundred", name, 2, 200) for name in ("tuned PPO", "random search")]
+    assert firsts == [60, 7]
 
 
 # --- lesson 04: REINFORCE on the exact toy --------------------------------------------------------

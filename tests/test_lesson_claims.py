@@ -4,6 +4,7 @@ import numpy
 import pytest
 
 from nasworkbench import tables
+from nasworkbench.comparison.bootstrap import bootstrap_mean
 from nasworkbench.recordings import experiment
 
 
@@ -124,3 +125,23 @@ def test_without_a_clip_the_mean_is_higher_and_the_spread_wider():
 
 def test_recomputed_every_sixth_seed_ends_below_its_start():
     assert 1 / 7 < (rise("recomputed")[:, 40] < 0).mean() < 1 / 5
+
+
+# --- lesson 07: proposals in flight ---------------------------------------------------------------
+
+
+def test_with_proposals_in_flight_reinforce_is_ahead_of_ppo():
+    undecided("delay", "PPO", "REINFORCE", 1)
+    for in_flight in (5, 20, 50, 100, 200):
+        decided("delay", "REINFORCE", "PPO", in_flight)
+    means = [experiment("delay").at(name, 200).mean() for name in ("REINFORCE", "PPO")]
+    assert [round(mean) for mean in means] == [4, 9]
+
+
+@pytest.mark.parametrize("name", ["PPO", "REINFORCE"])
+def test_many_proposals_in_flight_cost_rank(name):
+    delay = experiment("delay")
+    assert len(delay.values(name)) >= 30
+    for in_flight in (5, 20, 50, 100, 200):
+        _, low, high = bootstrap_mean(delay.at(name, in_flight) - delay.at(name, 1))
+        assert low > 0 if in_flight >= 50 else low <= 0 <= high

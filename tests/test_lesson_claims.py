@@ -127,6 +127,77 @@ def test_recomputed_every_sixth_seed_ends_below_its_start():
     assert 1 / 7 < (rise("recomputed")[:, 40] < 0).mean() < 1 / 5
 
 
+# --- lesson 05: who wins on the table of cells ----------------------------------------------------
+
+RANDOM = "random over token sequences"
+
+
+def mean(name, variant, at):
+    return experiment(name).at(variant, at).mean()
+
+
+def test_ranks_after_a_hundred_cells():
+    said = {"TPE (optuna)": 1.9, "tuned PPO": 2.7, "tuned REINFORCE": 3.8, "tuned evolution": 5.3,
+            RANDOM: 28, "PPO (paper)": 39, "REINFORCE (paper)": 38,
+            "random over architectures": 68}  # fmt: skip
+    for name, rank in said.items():
+        assert mean("who-wins", name, 100) == pytest.approx(rank, abs=0.06 if rank < 10 else 0.6)
+    assert (experiment("who-wins").at("tuned evolution", 200) == 1).all()
+
+
+def test_tuned_settings_are_ahead_of_random_search_and_the_papers_are_not_yet():
+    for name in ("tuned PPO", "tuned REINFORCE", "tuned evolution", "TPE (optuna)"):
+        for at in (100, 200, 500):
+            decided("who-wins", name, RANDOM, at)
+    for name in ("PPO (paper)", "REINFORCE (paper)"):
+        undecided("who-wins", name, RANDOM, 100)
+    decided("who-wins", "PPO (paper)", RANDOM, 500)
+    undecided("who-wins", "REINFORCE (paper)", RANDOM, 500)
+
+
+def test_tuned_ppo_and_evolution_change_places():
+    decided("who-wins", "tuned PPO", "tuned evolution", 100)
+    decided("who-wins", "tuned evolution", "tuned PPO", 200)
+
+
+def test_three_seeds_tell_any_story():
+    recorded = experiment("who-wins")
+    blocks = (recorded.at("PPO (paper)", 100) - recorded.at(RANDOM, 100)).reshape(10, 3).mean(1)
+    assert (blocks > 0).sum() == 7
+    assert [blocks.min().round(), blocks.max().round()] == [-49, 49]
+    blocks = (recorded.at("tuned PPO", 100) - recorded.at(RANDOM, 100)).reshape(10, 3).mean(1)
+    assert (blocks < 0).all()
+    blocks = recorded.at("tuned PPO", 100) - recorded.at("tuned evolution", 100)
+    assert (blocks.reshape(10, 3).mean(1) < 0).sum() == 8
+
+
+def test_repeats_end_the_search_for_better_cells():
+    for at in (100, 500):
+        assert mean("who-wins", "tuned PPO (repeats)", at) == pytest.approx(3.5, abs=0.05)
+    decided("who-wins", "tuned PPO", "tuned PPO (repeats)", 500)
+
+
+# --- lesson 05: which of the tuned settings matters -----------------------------------------------
+
+
+def test_the_learning_rate_is_what_matters():
+    decided("tuned-settings", "+ learning rate", "paper", 100)
+    said = {"paper": 33, "+ learning rate": 9, "all but learning rate": 33}
+    for name, rank in said.items():
+        assert mean("tuned-settings", name, 100) == pytest.approx(rank, abs=0.6)
+    for name in ("entropy weight", "whitened advantages", "batch of 5", "no repeats"):
+        undecided("tuned-settings", f"+ {name}", "paper", 100)
+    undecided("tuned-settings", "all but learning rate", "paper", 100)
+
+
+def test_beside_it_batches_whitening_and_no_repeats_are_worth_something():
+    for name, ranks in (("whitened advantages", 5), ("batch of 5", 6), ("no repeats", 1)):
+        decided("tuned-settings", "all", f"all but {name}", 100)
+        lost, _, _ = experiment("tuned-settings").difference(f"all but {name}", "all", 100)
+        assert lost == pytest.approx(ranks, abs=0.5)
+    undecided("tuned-settings", "all", "all but entropy weight", 100)
+
+
 # --- lesson 07: proposals in flight ---------------------------------------------------------------
 
 

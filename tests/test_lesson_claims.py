@@ -216,3 +216,22 @@ def test_many_proposals_in_flight_cost_rank(name):
     for in_flight in (5, 20, 50, 100, 200):
         _, low, high = bootstrap_mean(delay.at(name, in_flight) - delay.at(name, 1))
         assert low > 0 if in_flight >= 50 else low <= 0 <= high
+
+
+# --- lesson 10: regularisation in short trainings -------------------------------------------------
+
+
+def test_drop_path_and_cutout_cost_accuracy_at_three_epochs_and_none_at_twelve():
+    lost = {"drop path": 1.2, "cutout": 2.0}
+    for name, points in lost.items():
+        decided("final-training", "plain", name, 3)
+        mean, _, _ = experiment("final-training").difference("plain", name, 3)
+        assert mean == pytest.approx(points, abs=0.05)
+        undecided("final-training", "plain", name, 12)
+
+
+def test_at_six_epochs_drop_path_is_ahead():
+    decided("final-training", "drop path", "plain", 6)
+    mean, _, _ = experiment("final-training").difference("drop path", "plain", 6)
+    assert mean == pytest.approx(0.5, abs=0.05)
+    undecided("final-training", "cutout", "plain", 6)

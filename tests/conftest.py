@@ -1,5 +1,7 @@
 """What holds for every test, and for the processes that tests start."""
 
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 from pathlib import Path
@@ -44,3 +46,19 @@ def no_data_found(monkeypatch, tmp_path):
 
     monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "no-debian")
+
+
+@pytest.fixture(scope="module")
+def prepared_workers():
+    """Worker processes are forks of one that has imported torch but nothing of this library: a
+    tenth of the price of a fresh Python. Where its start is what is tested they are fresh."""
+    context = multiprocessing.get_context
+    context("forkserver").set_forkserver_preload(["torch", "torchvision.transforms.v2"])
+    multiprocessing.forkserver.ensure_running()  # with the environment that all tests share
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            multiprocessing,
+            "get_context",
+            lambda method=None: context("forkserver" if method == "spawn" else method),
+        )
+        yield

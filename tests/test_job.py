@@ -36,6 +36,7 @@ from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
 
 NAME = "first"
+pytestmark = pytest.mark.usefixtures("prepared_workers")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(runs) -> Path:
+def run(runs, prepared_workers) -> Path:
     """One toy run of three trials a side, made by the command line."""
     arguments = ["--tier", "toy", "--trials", "3", "--runs", str(runs), "--name", NAME]
     assert cli.main(["search", *arguments]) == 0

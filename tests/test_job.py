@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy
 import pytest
 from PIL import Image
-from search_helpers import environment, same
+from search_helpers import environment, few_steps, same
 
 from nasworkbench import (
     CellSpace,
@@ -50,6 +50,11 @@ def run(runs, prepared_workers) -> Path:
     arguments = ["--tier", "toy", "--trials", "3", "--runs", str(runs), "--name", NAME]
     assert cli.main(["search", *arguments]) == 0
     return runs / NAME
+
+
+@pytest.fixture
+def toy_in_few_steps(monkeypatch):
+    monkeypatch.setitem(tiers.TIERS, "toy", few_steps(tiers.get("toy")))
 
 
 def command(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -135,7 +140,7 @@ def test_resume_of_a_finished_run_trains_nothing(capsys, run):
     assert (run / "report.html").is_file()
 
 
-def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
+def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, toy_in_few_steps):
     """Ctrl-C between the searches and the judgement: said in one line, exit code 130, resumable."""
 
     def interrupted(*arguments: object, **options: object) -> None:
@@ -154,7 +159,7 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
     assert len(store.proposed_from(0)) == 1
 
 
-def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch):
+def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch, toy_in_few_steps):
     """The searches have ended and are locked by nobody: the job itself is."""
     create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
     second: list[tuple[int, str, str]] = []
@@ -175,7 +180,10 @@ def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeyp
 BARE = """
 import sys
 sys.modules["pygraphviz"] = None  # as if it were not installed
+from nasworkbench import tiers
 from nasworkbench.cli import main
+from search_helpers import few_steps
+tiers.TIERS["toy"] = few_steps(tiers.get("toy"))
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -224,7 +232,7 @@ def test_the_drawings_come_last(capsys, run, monkeypatch):
     assert (run / "report.html").is_file() and (run / "rewards.png").is_file()
 
 
-def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
+def test_a_name_that_is_not_utf_8(capsys, run, tmp_path, toy_in_few_steps):
     name = os.fsdecode(b"caf\xe9")
     arguments = ["--tier", "toy", "--trials", "1", "--runs", tmp_path, "--name", name]
     code, output, error = command(capsys, "search", *arguments)

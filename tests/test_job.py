@@ -159,7 +159,9 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, toy_in_few_steps)
     assert len(store.proposed_from(0)) == 1
 
 
-def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch, toy_in_few_steps):
+def test_a_second_resume_is_refused_while_the_first_judges(
+    capsys, runs, monkeypatch, toy_in_few_steps
+):
     """The searches have ended and are locked by nobody: the job itself is."""
     create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
     second: list[tuple[int, str, str]] = []

@@ -17,6 +17,8 @@ from nasworkbench.comparison import (
 )
 from nasworkbench.executors import InlineExecutor, ProcessExecutor
 
+pytestmark = pytest.mark.usefixtures("prepared_workers")
+
 # --- the interval -------------------------------------------------------------------------------
 
 

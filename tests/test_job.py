@@ -53,7 +53,7 @@ def run(runs, prepared_workers) -> Path:
 
 
 @pytest.fixture
-def toy_in_few_steps(monkeypatch):
+def quick_toy(monkeypatch):
     monkeypatch.setitem(tiers.TIERS, "toy", few_steps(tiers.get("toy")))
 
 
@@ -140,7 +140,7 @@ def test_resume_of_a_finished_run_trains_nothing(capsys, run):
     assert (run / "report.html").is_file()
 
 
-def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, toy_in_few_steps):
+def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, quick_toy):
     """Ctrl-C between the searches and the judgement: said in one line, exit code 130, resumable."""
 
     def interrupted(*arguments: object, **options: object) -> None:
@@ -159,9 +159,7 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, toy_in_few_steps)
     assert len(store.proposed_from(0)) == 1
 
 
-def test_a_second_resume_is_refused_while_the_first_judges(
-    capsys, runs, monkeypatch, toy_in_few_steps
-):
+def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch, quick_toy):
     """The searches have ended and are locked by nobody: the job itself is."""
     create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
     second: list[tuple[int, str, str]] = []
@@ -234,7 +232,7 @@ def test_the_drawings_come_last(capsys, run, monkeypatch):
     assert (run / "report.html").is_file() and (run / "rewards.png").is_file()
 
 
-def test_a_name_that_is_not_utf_8(capsys, run, tmp_path, toy_in_few_steps):
+def test_a_name_that_is_not_utf_8(capsys, run, tmp_path, quick_toy):
     name = os.fsdecode(b"caf\xe9")
     arguments = ["--tier", "toy", "--trials", "1", "--runs", tmp_path, "--name", name]
     code, output, error = command(capsys, "search", *arguments)

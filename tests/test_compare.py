@@ -18,8 +18,6 @@ from nasworkbench.executors import ProcessExecutor
 from nasworkbench.spaces import CellSpace
 from nasworkbench.tables import Table, TableEvaluator
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 OPERATIONS = ("identity", "avg_pool_3x3", "conv_1x1")
 SMALL = CellSpace(
     1, OPERATIONS[:2], ("add",), tied=True

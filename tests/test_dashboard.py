@@ -24,8 +24,6 @@ from nasworkbench.widgets.dashboard import SearchDashboard
 from nasworkbench.widgets.dashboard.state import PHASES, DashboardState, Pace, Run, in_words
 from nasworkbench.widgets.dashboard.tabs import TABS
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 
 @pytest.fixture(autouse=True)
 def no_bars(monkeypatch):

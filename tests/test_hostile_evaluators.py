@@ -18,8 +18,6 @@ from nasworkbench.controllers import Outcome
 from nasworkbench.executors import Executor, Finished
 from nasworkbench.training import Evaluation
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):

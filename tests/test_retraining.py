@@ -17,8 +17,6 @@ from nasworkbench.comparison import (
 )
 from nasworkbench.executors import InlineExecutor, ProcessExecutor
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 # --- the interval -------------------------------------------------------------------------------
 
 

@@ -23,8 +23,6 @@ from nasworkbench.tables.building import FILE
 from nasworkbench.tables.reliability import intraclass_correlation, reliability
 from nasworkbench.training import evaluate
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 UNIQUE = TINY.space.unique
 N = len(UNIQUE)  # 10
 SCRIPT = Path(__file__).parent / "table_build_script.py"

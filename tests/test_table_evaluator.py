@@ -20,8 +20,6 @@ from nasworkbench.errors import SettingsError, StoreError, TableError, Workbench
 from nasworkbench.training import Evaluation
 from nasworkbench.training.evaluator import Task
 
-pytestmark = pytest.mark.usefixtures("prepared_workers")
-
 TABLE = small_table()
 PARTIAL = small_table(40)
 

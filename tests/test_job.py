@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy
 import pytest
 from PIL import Image
-from search_helpers import environment, same
+from search_helpers import environment, few_steps, same
 
 from nasworkbench import (
     CellSpace,
@@ -36,6 +36,7 @@ from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
 
 NAME = "first"
+pytestmark = pytest.mark.usefixtures("prepared_workers")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,16 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(runs) -> Path:
+def run(runs, prepared_workers) -> Path:
     """One toy run of three trials a side, made by the command line."""
     arguments = ["--tier", "toy", "--trials", "3", "--runs", str(runs), "--name", NAME]
     assert cli.main(["search", *arguments]) == 0
     return runs / NAME
+
+
+@pytest.fixture
+def quick_toy(monkeypatch):
+    monkeypatch.setitem(tiers.TIERS, "toy", few_steps(tiers.get("toy")))
 
 
 def command(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -134,7 +140,7 @@ def test_resume_of_a_finished_run_trains_nothing(capsys, run):
     assert (run / "report.html").is_file()
 
 
-def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
+def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, quick_toy):
     """Ctrl-C between the searches and the judgement: said in one line, exit code 130, resumable."""
 
     def interrupted(*arguments: object, **options: object) -> None:
@@ -153,7 +159,7 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
     assert len(store.proposed_from(0)) == 1
 
 
-def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch):
+def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch, quick_toy):
     """The searches have ended and are locked by nobody: the job itself is."""
     create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
     second: list[tuple[int, str, str]] = []
@@ -174,7 +180,10 @@ def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeyp
 BARE = """
 import sys
 sys.modules["pygraphviz"] = None  # as if it were not installed
+from nasworkbench import tiers
 from nasworkbench.cli import main
+from search_helpers import few_steps
+tiers.TIERS["toy"] = few_steps(tiers.get("toy"))
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -223,7 +232,7 @@ def test_the_drawings_come_last(capsys, run, monkeypatch):
     assert (run / "report.html").is_file() and (run / "rewards.png").is_file()
 
 
-def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
+def test_a_name_that_is_not_utf_8(capsys, run, tmp_path, quick_toy):
     name = os.fsdecode(b"caf\xe9")
     arguments = ["--tier", "toy", "--trials", "1", "--runs", tmp_path, "--name", name]
     code, output, error = command(capsys, "search", *arguments)

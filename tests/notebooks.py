@@ -31,8 +31,7 @@ ENVIRONMENT = {
     "NASWORKBENCH_PROGRESS": "0",
 }
 PNG = "image/png"
-NEAR = 6  # levels of 255 that a stored colour may move
-FAR = 8  # levels that a reader may see
+FAR = 8  # levels of 255; a colour that moves further may be seen to have changed
 SHIFTS = numpy.array([65_536, 256, 1])  # red, green and blue in one number
 MOST_CHANGED = 0.005  # of a picture's pixels that may move so far
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -138,7 +137,7 @@ def fewer(picture: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
     (colours, 3); and which of them each pixel takes, of shape (height, width).
 
     What fills an area keeps its very colour, so that two pale bands are never merged: only what
-    lies between areas (smoothed edges of lines and letters) moves, by at most ``NEAR`` levels.
+    lies between areas (smoothed edges of lines and letters) moves, by at most ``FAR`` levels.
     """
     codes = picture.astype(numpy.int32) @ SHIFTS  # of one number each: they are sorted faster
     codes, numbers, counts = numpy.unique(codes, return_inverse=True, return_counts=True)
@@ -148,7 +147,7 @@ def fewer(picture: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
     for number in numpy.argsort(-counts, kind="stable"):
         apart = distances(kept[:size], every[number])
         fills = counts[number] >= numbers.size / 2000
-        if size and not fills and apart.min() <= NEAR:
+        if size and not fills and apart.min() <= FAR:
             taken[number] = apart.argmin()
         else:
             kept[size], taken[number], size = every[number], size, size + 1

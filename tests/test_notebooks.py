@@ -112,8 +112,8 @@ def test_each_widget_is_followed_by_what_stands_in_for_it(lesson):
 
 
 def alternative(output):
-    """What a screen reader says of a picture, where nbconvert reads it; nothing, where it would
-    not help anybody: the name of a class, or that there is a figure."""
+    """What a screen reader says of a picture, where converters read it; nothing, if that would help
+    nobody: the name of a class, or that there is a figure."""
     words = output.get("metadata", {}).get(PNG, {}).get("alt", "")
     says = re.search("[a-z]{3}", words.removeprefix("Figure.")) and not words.startswith("<")
     return words if says else ""

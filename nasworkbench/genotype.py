@@ -57,14 +57,14 @@ class Architecture(Protocol):
     def to_json(self) -> str:
         """One line of JSON with a ``format`` field; :func:`from_text` reads it back."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """How it shows itself in a notebook; :class:`Drawable` does it by ``drawing.draw``."""
 
 
 class Drawable:
     """Shows itself in a notebook as the picture that :func:`nasworkbench.drawing.draw` makes."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         from .drawing import draw  # the one import of a higher layer
 
         return draw(self)._repr_mimebundle_(include, exclude)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import zoo
-from ..checks import choice, number, whole
+from ..checks import choice, instance, number, whole
 from ..errors import NetworkError
 from ..genotype import Drawable, Genotype
 from .cell import CellModule
@@ -78,11 +78,7 @@ class CellNetwork(Drawable, nn.Module):
         bottleneck: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(genotype, Genotype):
-            raise NetworkError(
-                f"a CellNetwork is built from a Genotype, such as zoo.get('nasnet-a'); "
-                f"got {genotype!r:.80}"
-            )
+        instance("genotype", genotype, Genotype, "zoo.get('nasnet-a')", NetworkError)
         choice("stem", stem, STEMS, NetworkError)
         least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4
         filters = whole(f"filters (F, with the {stem} stem)", filters, least, error=NetworkError)

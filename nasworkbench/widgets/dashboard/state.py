@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas
 
+from ...checks import instance
 from ...controllers import PolicyGradient
 from ...errors import SettingsError, WorkbenchError
 from ...executors import Executor
@@ -90,12 +91,7 @@ class DashboardState:
     """
 
     def __init__(self, search: Search, baseline: Search | str | Path | None = None) -> None:
-        if not isinstance(search, Search):
-            raise SettingsError(
-                f"a Search is needed here, got {type(search).__name__}; a run folder becomes one "
-                "by Search.resume(directory)"
-            )
-        self.search = search
+        self.search = instance("search", search, Search, "Search.resume(directory)")
         self.baseline = None if baseline is None else Run(baseline)
         self.run = Run(search)
         self.updates: list[dict[str, Any]] = []

@@ -229,17 +229,15 @@ class DashboardState:
     def workers(self, now: float | None = None) -> list[tuple[str, str, str]]:
         """``(worker, trial, since)`` of each worker of a running search, in words."""
         now = time.time() if now is None else now
-        return [
-            (str(number), "idle", "")
-            if work is None
-            else (
-                str(number),
-                f"trial {work.number}, genotype {work.key}",
-                f"{time.strftime('%H:%M:%S', time.localtime(work.since))}, "
-                f"for {max(0.0, now - work.since):.0f} s",
-            )
-            for number, work in enumerate(self.search.activity)
-        ]
+        rows = []
+        for number, work in enumerate(self.search.activity):
+            trial, since = "idle", ""
+            if work is not None:
+                trial = f"trial {work.number}, genotype {work.key}"
+                begun = time.strftime("%H:%M:%S", time.localtime(work.since))
+                since = f"{begun}, for {max(0.0, now - work.since):.0f} s"
+            rows.append((str(number), trial, since))
+        return rows
 
 
 class Pace:

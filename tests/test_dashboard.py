@@ -422,7 +422,7 @@ def test_trials_out_of_range(tmp_path, trials):
 
 
 def test_no_search(tmp_path):
-    with pytest.raises(SettingsError, match=r"a Search is needed.*Search\.resume"):
+    with pytest.raises(SettingsError, match=r"search must be a Search.*Search\.resume"):
         SearchDashboard(str(tmp_path))
 
 

@@ -84,7 +84,9 @@ class Job:
         choice("controller", controller, CONTROLLERS)
         dataset = dataset or load(tier.data)
         space = CellSpace()
-        learning = tier.controller if controller in ("ppo", "reinforce") else {}
+        learning = dict(tier.controller) if controller in ("ppo", "reinforce") else {}
+        if controller == "reinforce":
+            learning.pop("clip", None)  # PPO's alone
         policy = CONTROLLERS[controller](space, seed, **learning)
         evaluator = TrainingEvaluator(dataset, tier.recipe, tier.cells, tier.filters, device=device)
         directory = new_directory(runs, tier.name) if directory is None else Path(directory)
@@ -153,7 +155,8 @@ class Job:
                         search.run(left, executor, progress=self.progress)
                 retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
             controller = self.search.controller
-            updates = controller.updates if isinstance(controller, (PPO, Reinforce)) else None
+            learns = isinstance(controller, (PPO, Reinforce))
+            updates = len(store.updates()) if learns else None  # also of a run that is resumed
             trials = min(search.finished for search in searches.values())
             result = verdict(store.retrainings(), type(controller).__name__, trials, updates)
             store.set_meta(verdict=result.to_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -109,7 +110,43 @@ def test_the_verdict_is_stored_and_reported(run):
     verdict = Store(run).meta("verdict")
     assert verdict["low"] <= verdict["difference"] <= verdict["high"]
     assert "In this pair of runs the 2 best cells of PPO" in verdict["sentence"]
-    assert "95 % interval" in (run / "report.html").read_text(encoding="utf-8")
+    assert "95 % interval" in verdict["sentence"] and verdict["conclusion"] == "too few to compare"
+    assert verdict["sentence"] in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_after_a_few_trials_nobody_has_won(capsys, run):
+    """Three trials a side: the command line says what is missing."""
+    _, output, _ = command(capsys, "resume", run)
+    sentence = Store(run).meta("verdict")["sentence"]
+    assert sentence in output and "better" not in sentence
+    assert sentence.endswith(
+        "over cells and seeds: too few to compare. It takes at least 5 cells (here 2), "
+        "12 trainings (here 4), 100 trials (here 3) and 3 updates (here 1): "
+        "take a larger tier, or more trials."
+    )
+
+
+@pytest.mark.parametrize(
+    "controller, updates", [("ppo", 0), ("reinforce", 0), ("evolution", None), ("random", None)]
+)
+def test_only_a_controller_that_learns_by_updates_needs_some(
+    tmp_path, monkeypatch, controller, updates
+):
+    made = job.Job.create(tiers.get("toy"), tmp_path / "run", controller=controller)
+    asked = []
+    monkeypatch.setattr(job, "ProcessExecutor", lambda *arguments: contextlib.nullcontext())
+    monkeypatch.setattr(Search, "run", lambda *arguments, **options: None)
+    monkeypatch.setattr(job, "retrain_best", lambda *arguments: None)
+    monkeypatch.setattr(made, "write", lambda *arguments: None)
+    verdict = comparison.verdict
+
+    def seen(*arguments):
+        asked.append(arguments[1:])
+        return verdict(*arguments)
+
+    monkeypatch.setattr(job, "verdict", seen)
+    made.run()
+    assert asked == [(type(made.search.controller).__name__, 0, updates)]
 
 
 def test_two_runs_at_one_moment_have_folders_of_their_own(tmp_path, monkeypatch):

@@ -12,9 +12,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One process a core. tests/conftest.py says which tests stay together, and which begin first.
+# One process a core. The tests of a file stay together (so that what they share is made once), and
+# tests/conftest.py says which begin first.
 PYTEST := OMP_NUM_THREADS=1 NASWORKBENCH_PROGRESS=0 \
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: search test quick lab notebooks bench who-wins lint clean
 .DELETE_ON_ERROR:

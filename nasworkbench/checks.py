@@ -83,6 +83,15 @@ def choice(
     return words[words.index(value)]  # not an object of the user's own class
 
 
+def instance(
+    name: str, value: Any, kind: type[T], made_by: str, error: type[WorkbenchError] = SettingsError
+) -> T:
+    """An object of this class; ``made_by`` says in the message how to make one."""
+    if not isinstance(value, kind):
+        raise error(f"{name} must be a {kind.__name__}, got {shown(value)}. Make one by {made_by}")
+    return value
+
+
 def optional(
     check: Callable[..., T], name: str, value: Any, *limits: Any, **settings: Any
 ) -> T | None:

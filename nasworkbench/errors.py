@@ -7,6 +7,8 @@ text, whatever the file, the name or the library that it quotes.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 #: Longest message, in characters (this project's choice); longer ones lose their middle.
@@ -65,6 +67,15 @@ def require(module: str, extra: str) -> ModuleType:
             f"the package '{module}' is needed here and cannot be imported ({error}). "
             f'Install it with: pip install "nasworkbench[{extra}]"'
         ) from error
+
+
+@contextmanager
+def errors_in(where: str, error: type[WorkbenchError]) -> Iterator[None]:
+    """What is raised inside says where, as an error of this class."""
+    try:
+        yield
+    except WorkbenchError as problem:
+        raise error(f"{where}{problem}") from None
 
 
 def listed(names) -> str:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, ClassVar, Protocol
 
 from .canonical import canonical_form
 from .checks import choice, file_bytes, is_whole, json_value, whole
-from .errors import GenotypeError, listed, printable, shown
+from .errors import GenotypeError, errors_in, listed, printable, shown
 from .files import write_atomically
 
 #: The thirteen operations of the NASNet search space, in the paper's order (section 3).
@@ -57,14 +56,14 @@ class Architecture(Protocol):
     def to_json(self) -> str:
         """One line of JSON with a ``format`` field; :func:`from_text` reads it back."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """How it shows itself in a notebook; :class:`Drawable` does it by ``drawing.draw``."""
 
 
 class Drawable:
     """Shows itself in a notebook as the picture that :func:`nasworkbench.drawing.draw` makes."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         from .drawing import draw  # the one import of a higher layer
 
         return draw(self)._repr_mimebundle_(include, exclude)
@@ -236,7 +235,7 @@ class Cell(Drawable):
         for number, entry in enumerate(fields["blocks"]):
             required = {"left", "left_op", "right", "right_op"}
             arguments = fields_of(entry, f"block {number}", required, {"combine"})
-            with _errors_in(f"block {number}, "):
+            with errors_in(f"block {number}, ", GenotypeError):
                 blocks.append(Block(**arguments))
         return cls(tuple(blocks), fields.get("concat"), fields.get("inputs", 2))  # type: ignore[arg-type]
 
@@ -322,7 +321,7 @@ class Genotype(Drawable):
         fields = fields_of(record, "a genotype", {"format", "normal", "reduction"}, {"name"})
         cells = {}
         for role in ("normal", "reduction"):
-            with _errors_in(f"{role} cell, "):
+            with errors_in(f"{role} cell, ", GenotypeError):
                 cells[role] = Cell.from_dict(fields[role])
         return cls(**cells, name=fields.get("name"))
 
@@ -343,7 +342,7 @@ class Genotype(Drawable):
             GenotypeError: no such file, or no genotype in it.
         """
         data = file_bytes(path, LONGEST_TEXT, "a genotype from", GenotypeError)
-        with _errors_in(f"{path}: "):
+        with errors_in(f"{path}: ", GenotypeError):
             return cls.from_json(data)
 
     def __str__(self) -> str:
@@ -385,12 +384,3 @@ def fields_of(
             f"unknown: {', '.join(sorted(map(str, unknown))) or 'none':.60}"
         )
     return record
-
-
-@contextmanager
-def _errors_in(where: str) -> Iterator[None]:
-    """Errors that are raised inside say where."""
-    try:
-        yield
-    except GenotypeError as error:
-        raise GenotypeError(f"{where}{error}") from None

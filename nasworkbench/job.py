@@ -84,11 +84,13 @@ class Job:
         choice("controller", controller, CONTROLLERS)
         dataset = dataset or load(tier.data)
         space = CellSpace()
-        learning = tier.controller if controller in ("ppo", "reinforce") else {}
+        learning = dict(tier.controller) if controller in ("ppo", "reinforce") else {}
+        if controller == "reinforce":
+            learning.pop("clip", None)  # PPO's alone
         policy = CONTROLLERS[controller](space, seed, **learning)
         evaluator = TrainingEvaluator(dataset, tier.recipe, tier.cells, tier.filters, device=device)
         directory = new_directory(runs, tier.name) if directory is None else Path(directory)
-        settings = tier.settings()
+        notes = {"name": printable(directory.name), "tier": tier.name}
         search = Search(
             space,
             policy,
@@ -96,13 +98,7 @@ class Job:
             directory,
             seed=seed,
             time_limit=tier.time_limit,
-            notes={
-                "job": {
-                    "name": printable(directory.name),
-                    "tier": tier.name,
-                    "tier_settings": settings,
-                }
-            },
+            notes={"job": notes | {"tier_settings": tier.settings()}},
         )
         return cls(directory, tier, search, progress)
 
@@ -158,7 +154,11 @@ class Job:
                     if left > 0:
                         search.run(left, executor, progress=self.progress)
                 retrain_best(store, searches, executor, tier.top, tier.seeds, self.progress)
-            result = verdict(store.retrainings(), type(self.search.controller).__name__)
+            controller = self.search.controller
+            learns = isinstance(controller, (PPO, Reinforce))
+            updates = len(store.updates()) if learns else None  # also of a run that is resumed
+            trials = min(search.finished for search in searches.values())
+            result = verdict(store.retrainings(), type(controller).__name__, trials, updates)
             store.set_meta(verdict=result.to_dict())
             say(f"\n{result.sentence}\n")
             self.write(baseline, say)
@@ -176,15 +176,9 @@ class Job:
         folder, evaluator = self.directory / "random", self.search.evaluator
         if (folder / "search.sqlite").exists():
             return Search.resume(folder, evaluator)
-        controller = RandomSearch(self.search.space, self.search.seed)
-        return Search(
-            self.search.space,
-            controller,
-            evaluator,
-            folder,
-            seed=self.search.seed,
-            time_limit=self.search.time_limit,
-        )
+        space, seed, limit = self.search.space, self.search.seed, self.search.time_limit
+        controller = RandomSearch(space, seed)
+        return Search(space, controller, evaluator, folder, seed=seed, time_limit=limit)
 
     @property
     def best(self) -> Genotype | None:

@@ -1,5 +1,7 @@
 """What holds for every test, and for the processes that tests start."""
 
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 from pathlib import Path
@@ -18,25 +20,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 BROWSER = Path(__file__).parent / "browser"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks; and for pytest-xdist, which tests stay together: those of a file, so that what they
-    share is made once, but each lesson by itself. What takes longest begins first."""
-    ranks: dict[str, int] = {}
+    """Marks; and the file whose tests take longest begins first: pytest-xdist hands out files in
+    this order."""
+    ranks: dict[Path, int] = {}
     for item in items:
         if item.path.parent == BROWSER:
             item.add_marker(pytest.mark.browser)
         names = SLOW.get(item.path.stem)
         if names is not None and (not names or item.originalname in names):
             item.add_marker(pytest.mark.slow)
-        if not item.get_closest_marker("lessons"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        ranks[_group(item)] = min(_rank(item), ranks.get(_group(item), 3))
-    items.sort(key=lambda item: ranks[_group(item)])
-
-
-def _group(item):
-    return item.nodeid if item.get_closest_marker("lessons") else item.path.stem
+        ranks[item.path] = min(_rank(item), ranks.get(item.path, 3))
+    items.sort(key=lambda item: ranks[item.path])
 
 
 def _rank(item):
@@ -51,3 +46,19 @@ def no_data_found(monkeypatch, tmp_path):
 
     monkeypatch.setenv("NASWORKBENCH_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "no-debian")
+
+
+@pytest.fixture(scope="module")
+def prepared_workers():
+    """Worker processes are forks of one that has imported torch but nothing of this library: a
+    tenth of the price of a fresh Python. Where its start is what is tested they are fresh."""
+    context = multiprocessing.get_context
+    context("forkserver").set_forkserver_preload(["torch", "torchvision.transforms.v2"])
+    multiprocessing.forkserver.ensure_running()  # with the environment that all tests share
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            multiprocessing,
+            "get_context",
+            lambda method=None: context("forkserver" if method == "spawn" else method),
+        )
+        yield

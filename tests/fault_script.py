@@ -15,11 +15,10 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from search_helpers import CONTROLLERS, share_or_fail, small_space
+from search_helpers import CONTROLLERS, few_steps, share_or_fail, small_space
 from search_kill_script import die_at_event, forked
 from table_build_script import TINY
 from table_helpers import small_table
@@ -50,13 +49,13 @@ def search(folder: Path) -> None:
 
 
 def job(folder: Path) -> None:
-    """Its children are trained here, so that the order of completion is the order of proposal."""
+    """Its children are trained here, so that the order of completion is the order of proposal; and
+    in few steps: what is killed is the job, wherever it is, not the training."""
     module.ProcessExecutor = lambda work, *_: InlineExecutor(work)  # type: ignore[assignment,misc]
     if (folder / "search.sqlite").exists():
         Job.resume(folder).run()
     else:
-        tier = replace(tiers.get("toy"), trials=4, top=1)
-        Job.create(tier, folder).run()
+        Job.create(few_steps(tiers.get("toy"), trials=4, top=1), folder).run()
 
 
 def table(folder: Path) -> None:

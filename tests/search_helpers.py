@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -303,6 +304,15 @@ def change(folder, statement, *values, forged: bool = False) -> None:
             for place, *row in connection.execute(f"SELECT rowid, * FROM {table}").fetchall():
                 seal = f"UPDATE {table} SET digest = ? WHERE rowid = ?"
                 connection.execute(seal, (digest(row[:-1]), place))
+
+
+# --- tiers --------------------------------------------------------------------------------------
+
+
+def few_steps(tier, **changes):
+    """As this tier, but a child is trained in two steps: a tenth of the price on digits."""
+    recipe = replace(tier.recipe, batch_size=480)
+    return replace(tier, filters=2, recipe=recipe, final_recipe=recipe, **changes)
 
 
 # --- data ---------------------------------------------------------------------------------------

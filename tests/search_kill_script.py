@@ -11,6 +11,7 @@ moment it was given, just as a process of its own would, at a hundredth of the p
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -159,6 +160,8 @@ def report(folder: Path) -> None:
 
 
 def processes(folder: Path) -> None:
+    # workers that are forks of this process begin at once
+    spawn, multiprocessing.get_context = multiprocessing.get_context, lambda _: spawn("fork")  # type: ignore[assignment]
     if (folder / "search.sqlite").exists():
         search = Search.resume(folder, evaluator=slow_share)
     else:

@@ -2,7 +2,10 @@
 
 #: Tests that take more than three seconds on a quiet machine, by file; none named: all of it.
 SLOW: dict[str, set[str]] = {
-    "test_compare": {"test_two_workers_give_the_same_runs"},
+    "test_compare": {
+        "test_at_the_fewest_seeds_a_tenth_of_the_winners_is_false_and_below_more",
+        "test_two_workers_give_the_same_runs",
+    },
     "test_controllers": {
         "test_a_batch_of_proposals_is_as_many_single_ones",
         "test_an_older_state_catches_up",
@@ -19,7 +22,11 @@ SLOW: dict[str, set[str]] = {
     "test_learning": set(),
     "test_networks": {"test_folded_is_the_same_function"},
     "test_records": {"test_second_process_is_refused", "test_killed_in_the_middle_of_a_line"},
-    "test_retraining": {"test_best_of_both_are_trained_with_every_seed"},
+    "test_retraining": {
+        "test_after_three_updates_the_controller_has_learned",
+        "test_at_the_minima_a_tenth_of_the_winners_is_false_and_below_more",
+        "test_best_of_both_are_trained_with_every_seed",
+    },
     "test_search": {
         "test_processes_hold_duplicates_back",
         "test_a_killed_worker_s_trial_is_tried_again",

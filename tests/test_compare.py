@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasworkbench.comparison import MEASURES, Comparison, Run, bootstrap_mean, compare
+from nasworkbench import tables
+from nasworkbench.comparison import MEASURES, MINIMA, Comparison, Run, bootstrap_mean, compare
 from nasworkbench.controllers import PPO, Controller, RandomSearch, RegularizedEvolution, Reinforce
 from nasworkbench.errors import SettingsError, StoreError, TableError, WorkbenchError
 from nasworkbench.executors import ProcessExecutor
@@ -451,12 +452,13 @@ BEST = TABLE.best(len(TABLE))
 
 
 def test_better_and_worse():
-    comparison = by_seed(a=BEST[0:4], b=BEST[40:44])
+    comparison = by_seed(a=BEST[0:20], b=BEST[40:60])
     found = comparison.verdict("a", "b", at=1)
     assert found.sentence == (
-        "After 1 evaluations on made up, 4 paired seeds: mean validation rank 2.5 for a, 42 for b; "
-        "difference -40, 95 % interval -40 to -40: a was better."
+        "After 1 evaluations on made up, 20 paired seeds: mean validation rank 10.5 for a, 50 for "
+        "b; difference -40, 95 % interval -40 to -40: a was better."
     )
+    assert found.conclusion == "a was better"
     assert (found.difference, found.low, found.high) == (-40.0, -40.0, -40.0)
     other = comparison.verdict("b", "a", at=1)
     assert other.sentence.endswith("difference +40, 95 % interval +40 to +40: a was better.")
@@ -467,7 +469,7 @@ def test_better_and_worse():
 
 
 def test_where_more_is_better():
-    comparison = by_seed(a=BEST[:1] * 4, b=BEST[40:44])
+    comparison = by_seed(a=BEST[:1] * 20, b=BEST[40:60])
     found = comparison.verdict("a", "b", 1, "top")
     assert (found.difference, found.low, found.high) == (1.0, 1.0, 1.0)
     assert "probability of a cell of the best 1 % 1 for a, 0 for b" in found.sentence
@@ -476,7 +478,8 @@ def test_where_more_is_better():
 
 
 def test_not_distinguishable():
-    comparison = by_seed(a=[BEST[n] for n in (0, 30, 5, 20)], b=[BEST[n] for n in (9, 10, 11, 12)])
+    a, b = (0, 30, 5, 20) * 5, (9, 10, 11, 12) * 5
+    comparison = by_seed(a=[BEST[n] for n in a], b=[BEST[n] for n in b])
     found = comparison.verdict("a", "b", 1)
     assert found.low < 0 < found.high and found.sentence.endswith(": not distinguishable.")
     same = comparison.verdict("a", "a", 1)
@@ -487,7 +490,45 @@ def test_not_distinguishable():
 def test_one_seed_decides_nothing():
     found = by_seed(a=BEST[:1], b=BEST[50:51]).verdict("a", "b", 1)
     assert found.difference == -50.0 and math.isnan(found.low)
-    assert found.sentence.endswith(": not distinguishable.")
+    assert found.sentence.endswith(
+        "difference -50, no interval: too few to compare. It takes at least 20 paired seeds "
+        "(here 1): run more seeds."
+    )
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 19])
+def test_too_few_seeds_name_no_winner(seeds):
+    comparison = by_seed(a=BEST[:seeds], b=BEST[40 : 40 + seeds])
+    for pair in (("a", "b"), ("b", "a")):
+        found = comparison.verdict(*pair, 1)
+        assert found.low == found.high == found.difference != 0
+        assert "better" not in found.sentence and found.conclusion == "too few to compare"
+        assert found.sentence.endswith(
+            f"95 % interval {found.low:+.0f} to {found.high:+.0f}: too few to compare. It takes at "
+            f"least 20 paired seeds (here {seeds}): run more seeds."
+        )
+    assert comparison.verdicts() == [comparison.verdict("a", "b", 1)]
+
+
+@pytest.mark.parametrize("of", ["ranks", "mean_validation", "mean_test"])
+def test_at_the_fewest_seeds_a_tenth_of_the_winners_is_false_and_below_more(of):
+    """Random search on ``cells`` against itself with other seeds: what 100 evaluations found."""
+    table, generator = tables.load("cells"), numpy.random.default_rng(0)
+    row = generator.permuted(numpy.tile(numpy.arange(len(table)), (4000, 1)), axis=1)[:, :100]
+    rewards = table.validation[row, generator.integers(3, size=row.shape)]
+    picked = row[numpy.arange(len(row)), rewards.argmax(1)]
+    results = getattr(table, of)[picked].astype(float)
+
+    def false_winners(seeds, repeats=1000):
+        pairs = generator.choice(results, (2, repeats, seeds))
+        ends = [
+            bootstrap_mean(a - b, 400, n)[1:] for n, (a, b) in enumerate(zip(*pairs, strict=True))
+        ]
+        return sum(low > 0 or high < 0 for low, high in ends) / repeats
+
+    assert false_winners(MINIMA["paired seeds"]) <= 0.1
+    assert false_winners(5) > 0.14
+    assert false_winners(3) > 0.2
 
 
 def test_the_verdict_is_paired():

@@ -1,7 +1,9 @@
 """The dashboard: what it reads, what its buttons do and refuse, what it shows; no browser."""
 
+import base64
 import html
 import io
+import re
 import threading
 import time
 
@@ -420,7 +422,7 @@ def test_trials_out_of_range(tmp_path, trials):
 
 
 def test_no_search(tmp_path):
-    with pytest.raises(SettingsError, match=r"a Search is needed.*Search\.resume"):
+    with pytest.raises(SettingsError, match=r"search must be a Search.*Search\.resume"):
         SearchDashboard(str(tmp_path))
 
 
@@ -433,7 +435,10 @@ def test_a_baseline_that_is_no_search(tmp_path):
 
 
 def picture(widget):
-    return Image.open(io.BytesIO(widget.value))
+    words, data = re.fullmatch(
+        r'<img alt="(.+?)" src="data:image/png;base64,(.+?)" style=".+">', widget.value, re.S
+    ).groups()
+    return Image.open(io.BytesIO(base64.b64decode(data))), words
 
 
 def test_only_the_visible_tab_is_drawn(tmp_path, dashboards):
@@ -451,11 +456,17 @@ def test_only_the_visible_tab_is_drawn(tmp_path, dashboards):
         "Operations": "All cells together. Most frequent of late: ",
         "Best cell": f"genotype {search.best()[0].key}.",
     }
+    in_picture = {
+        "Controller": "Entropy (nats per decision) against trials told to the controller, ",
+        "Operations": "identity; ",
+        "Best cell": "block 0 = ",
+    }
     for number, (name, said_there) in enumerate(expected.items(), 1):
         shown.tabs.set_state({"selected_index": number})
         until(lambda name=name: shown.pictures[name].value)
         until(lambda name=name, said_there=said_there: said_there in words(shown.words[name]))
-        assert picture(shown.pictures[name]).width > 200
+        image, alternative = picture(shown.pictures[name])
+        assert image.width > 200 and in_picture[name] in alternative
         assert shown.pictures[name].layout.display is None
     shown.tabs.set_state({"selected_index": 5})
     until(lambda: "No trial has failed." in words(shown.words["Failures"]))
@@ -518,7 +529,7 @@ def test_operations_of_every_space_are_shown(tmp_path, dashboards):
     shown.tabs.selected_index = list(TABS).index("Operations")
     until(lambda: "Most frequent of late: " in words(shown.words["Operations"]))
     assert any(f"{name} (" in words(shown.words["Operations"]) for name in space.operations)
-    assert picture(shown.pictures["Operations"]).width > 200
+    assert picture(shown.pictures["Operations"])[0].width > 200
     shown.tabs.selected_index = list(TABS).index("Best cell")
     until(lambda: shown.pictures["Best cell"].value)
 
@@ -570,7 +581,7 @@ def test_updates_with_measures_of_their_own(tmp_path, dashboards):
     search = Search(space, Own(space, 0), identity_share, tmp_path / "own")
     search.run(2)
     state = dashboards(search).state
-    assert TABS["Controller"].picture(state).startswith(b"\x89PNG")
+    assert TABS["Controller"].picture(state).startswith("<img alt=")
     assert TABS["Controller"].words(state) == "Own after 2 updates."
 
 
@@ -582,7 +593,7 @@ def test_an_update_that_was_taken_back_says_why(tmp_path, dashboards):
     assert TABS["Controller"].words(state) == (
         "PPO after 1 update: the last one was taken back: a number overflowed (a reward was 1e+30)."
     )
-    assert TABS["Controller"].picture(state).startswith(b"\x89PNG")
+    assert TABS["Controller"].picture(state).startswith("<img alt=")
 
 
 # --- the end ------------------------------------------------------------------------------------

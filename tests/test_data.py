@@ -148,10 +148,11 @@ def test_a_failed_download_is_a_data_error(monkeypatch, tmp_path):
         data.load("imagenet", root=tmp_path, download=True)
 
 
-def test_torchvision_and_sklearn_are_imported_only_by_who_needs_them():
+def test_what_takes_long_to_import_is_imported_only_by_who_needs_it():
     code = (
-        "import sys, nasworkbench.data as data\n"
-        "assert not {'torchvision', 'sklearn', 'PIL'} & set(sys.modules)\n"
+        "import sys, nasworkbench.data as data, nasworkbench.executors, nasworkbench.search\n"
+        "heavy = {'torchvision', 'sklearn', 'PIL', 'scipy', 'pandas', 'matplotlib'}\n"
+        "assert not heavy & set(sys.modules)\n"
         "data.load('digits')\n"
         "assert 'torchvision' not in sys.modules"
     )

@@ -401,12 +401,18 @@ def test_save_where_no_folder_is(tmp_path):
 
 
 def test_a_notebook_gets_svg_png_and_text():
-    for thing in (ONE_BLOCK, NASNET, draw(NASNET)):
-        bundle = thing._repr_mimebundle_()
+    drawing = draw(NASNET)
+    for thing in (ONE_BLOCK, NASNET, drawing):
+        bundle, about = thing._repr_mimebundle_()
         assert set(bundle) == {"image/svg+xml", "image/png", "text/plain"}
         assert bundle["image/png"].startswith(b"\x89PNG")
         assert bundle["image/svg+xml"].startswith("<svg")
-    assert NASNET._repr_mimebundle_()["text/plain"] == str(NASNET)
+    assert bundle["text/plain"] == str(NASNET)
+    alternative = about["image/png"]["alt"]  # the title, and all that the drawing says
+    assert alternative.startswith(f"Drawing of {drawing.title}; Genotype nasnet-a; normal cell; ")
+    assert "\n" not in alternative
+    said = [" ".join(line.split()) for line in str(NASNET).splitlines()]
+    assert alternative.split("; ")[1:] == said
 
 
 @pytest.mark.parametrize("thing", [None, "nasnet-a", 7, ONE_BLOCK.blocks[0]])
@@ -531,8 +537,8 @@ def test_without_both_the_error_names_both_ways(no_dot, monkeypatch, tmp_path):
 
 def test_without_both_a_notebook_still_gets_the_text(no_dot, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
-    bundle = ONE_BLOCK._repr_mimebundle_()
-    assert set(bundle) == {"text/plain"}
+    bundle, about = ONE_BLOCK._repr_mimebundle_()
+    assert set(bundle) == {"text/plain"} and about == {}
     assert bundle["text/plain"].startswith(str(ONE_BLOCK))
     assert "apt install graphviz" in bundle["text/plain"]
 
@@ -557,7 +563,7 @@ def test_what_is_too_large_is_shown_as_text(tmp_path):
     drawing = draw(Cell([Block(0, "identity", 1, "identity")] * 300))
     with pytest.raises(WorkbenchError, match=r"1,501 arrows, and at most 1,000.*name\.dot"):
         drawing.svg()
-    shown = drawing._repr_mimebundle_()
+    shown, _ = drawing._repr_mimebundle_()
     assert (
         shown.keys() == {"text/plain"} and "(no picture: this is too large" in shown["text/plain"]
     )

@@ -268,39 +268,51 @@ def test_function_that_cannot_be_loaded_ends_at_once():
 
 
 CLASS = "class Mine:\n    def __call__(self, x):\n        return x\n"
+#: What may be typed at a prompt, and the name that cannot be imported elsewhere.
+PROMPTS = [
+    ("def mine(x):\n    return x\n", "mine"),
+    (f"{CLASS}mine = Mine()\n", "Mine"),
+    (f"{CLASS}mine = Mine().__call__\n", "Mine"),
+    ("def f(x, y=0):\n    return x\nmine = functools.partial(f, y=1)\n", "f"),
+    ("def f(x, y):\n    return x\nmine = P(P(f, y=1), y=2)\n", "f"),
+    (f"{CLASS}mine = functools.partial(Mine())\n", "Mine"),
+    (f"{CLASS}mine = Task(functools.partial(Mine()))\n", "Mine"),
+    (f"{CLASS}mine = functools.partial(print, Mine)\n", "Mine"),
+]
 
 
-@pytest.mark.parametrize(
-    "definition, name",
-    [
-        ("def mine(x):\n    return x\n", "mine"),
-        (f"{CLASS}mine = Mine()\n", "Mine"),
-        (f"{CLASS}mine = Mine().__call__\n", "Mine"),
-        ("def f(x, y=0):\n    return x\nmine = functools.partial(f, y=1)\n", "f"),
-        ("def f(x, y):\n    return x\nmine = P(P(f, y=1), y=2)\n", "f"),
-        (f"{CLASS}mine = functools.partial(Mine())\n", "Mine"),
-        (f"{CLASS}mine = Task(functools.partial(Mine()))\n", "Mine"),
-        (f"{CLASS}mine = functools.partial(print, Mine)\n", "Mine"),
-    ],
-)
-def test_function_of_a_prompt(definition, name):
+@pytest.fixture(scope="module")
+def said_at_a_prompt():
+    """What is said of each function, all defined in one process, one after the other."""
     code = (
         "import functools\n"
         "from functools import partial as P\n"
         "from nasworkbench.training.evaluator import Task\n"
-        f"{definition}\n"
         "from nasworkbench.executors import ProcessExecutor\n"
         "from nasworkbench.errors import WorkbenchError\n"
-        "try:\n"
-        "    ProcessExecutor(mine)\n"
-        "except WorkbenchError as error:\n"
-        "    print(error)\n"
     )
+    for definition, name in PROMPTS:
+        code += (
+            f"{definition}\n"
+            "try:\n"
+            "    ProcessExecutor(mine)\n"
+            "    print('it was sent')\n"
+            "except WorkbenchError as error:\n"
+            "    print(error)\n"
+            f"del mine, {name}\n".replace("mine, mine", "mine")
+        )
     with python("-c", code) as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert f"{name} is defined in a notebook or at a prompt" in output
-    assert ".py file" in output
+    return output.splitlines()
+
+
+@pytest.mark.parametrize("number", range(len(PROMPTS)))
+def test_function_of_a_prompt(said_at_a_prompt, number):
+    assert len(said_at_a_prompt) == len(PROMPTS)
+    line, name = said_at_a_prompt[number], PROMPTS[number][1]
+    assert line.startswith(f"{name} is defined in a notebook or at a prompt")
+    assert ".py file" in line
 
 
 def test_unguarded_script(tmp_path):

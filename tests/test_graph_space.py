@@ -305,10 +305,11 @@ def test_a_picture_shows_nodes_and_arrows_and_greys_what_is_idle(theme):
 
 
 def test_it_shows_itself():
-    bundle = RESIDUAL._repr_mimebundle_()
+    bundle, about = RESIDUAL._repr_mimebundle_()
     assert bundle["text/plain"] == str(RESIDUAL)
     assert bundle["image/svg+xml"].startswith("<svg") and bundle["image/png"][:4] == b"\x89PNG"
     assert bundle["image/svg+xml"].count("node 4") == 3  # in the picture, and twice in words
+    assert "node 4" in about["image/png"]["alt"]
 
 
 def test_a_skip_on_the_way_is_grey_but_its_arrows_lead_on():

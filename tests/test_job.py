@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from xml.etree import ElementTree
 import numpy
 import pytest
 from PIL import Image
-from search_helpers import environment, same
+from search_helpers import environment, few_steps, same
 
 from nasworkbench import (
     CellSpace,
@@ -36,6 +37,7 @@ from nasworkbench.genotype import Genotype
 from nasworkbench.search import Store
 
 NAME = "first"
+pytestmark = pytest.mark.usefixtures("prepared_workers")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,16 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(runs) -> Path:
+def run(runs, prepared_workers) -> Path:
     """One toy run of three trials a side, made by the command line."""
     arguments = ["--tier", "toy", "--trials", "3", "--runs", str(runs), "--name", NAME]
     assert cli.main(["search", *arguments]) == 0
     return runs / NAME
+
+
+@pytest.fixture
+def quick_toy(monkeypatch):
+    monkeypatch.setitem(tiers.TIERS, "toy", few_steps(tiers.get("toy")))
 
 
 def command(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -103,7 +110,43 @@ def test_the_verdict_is_stored_and_reported(run):
     verdict = Store(run).meta("verdict")
     assert verdict["low"] <= verdict["difference"] <= verdict["high"]
     assert "In this pair of runs the 2 best cells of PPO" in verdict["sentence"]
-    assert "95 % interval" in (run / "report.html").read_text(encoding="utf-8")
+    assert "95 % interval" in verdict["sentence"] and verdict["conclusion"] == "too few to compare"
+    assert verdict["sentence"] in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_after_a_few_trials_nobody_has_won(capsys, run):
+    """Three trials a side: the command line says what is missing."""
+    _, output, _ = command(capsys, "resume", run)
+    sentence = Store(run).meta("verdict")["sentence"]
+    assert sentence in output and "better" not in sentence
+    assert sentence.endswith(
+        "over cells and seeds: too few to compare. It takes at least 5 cells (here 2), "
+        "12 trainings (here 4), 100 trials (here 3) and 3 updates (here 1): "
+        "take a larger tier, or more trials."
+    )
+
+
+@pytest.mark.parametrize(
+    "controller, updates", [("ppo", 0), ("reinforce", 0), ("evolution", None), ("random", None)]
+)
+def test_only_a_controller_that_learns_by_updates_needs_some(
+    tmp_path, monkeypatch, controller, updates
+):
+    made = job.Job.create(tiers.get("toy"), tmp_path / "run", controller=controller)
+    asked = []
+    monkeypatch.setattr(job, "ProcessExecutor", lambda *arguments: contextlib.nullcontext())
+    monkeypatch.setattr(Search, "run", lambda *arguments, **options: None)
+    monkeypatch.setattr(job, "retrain_best", lambda *arguments: None)
+    monkeypatch.setattr(made, "write", lambda *arguments: None)
+    verdict = comparison.verdict
+
+    def seen(*arguments):
+        asked.append(arguments[1:])
+        return verdict(*arguments)
+
+    monkeypatch.setattr(job, "verdict", seen)
+    made.run()
+    assert asked == [(type(made.search.controller).__name__, 0, updates)]
 
 
 def test_two_runs_at_one_moment_have_folders_of_their_own(tmp_path, monkeypatch):
@@ -134,7 +177,7 @@ def test_resume_of_a_finished_run_trains_nothing(capsys, run):
     assert (run / "report.html").is_file()
 
 
-def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
+def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch, quick_toy):
     """Ctrl-C between the searches and the judgement: said in one line, exit code 130, resumable."""
 
     def interrupted(*arguments: object, **options: object) -> None:
@@ -153,7 +196,7 @@ def test_an_interrupted_job_goes_on(capsys, runs, monkeypatch):
     assert len(store.proposed_from(0)) == 1
 
 
-def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch):
+def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeypatch, quick_toy):
     """The searches have ended and are locked by nobody: the job itself is."""
     create = ["search", "--tier", "toy", "--trials", "1", "--runs", str(runs), "--name", "twice"]
     second: list[tuple[int, str, str]] = []
@@ -174,7 +217,10 @@ def test_a_second_resume_is_refused_while_the_first_judges(capsys, runs, monkeyp
 BARE = """
 import sys
 sys.modules["pygraphviz"] = None  # as if it were not installed
+from nasworkbench import tiers
 from nasworkbench.cli import main
+from search_helpers import few_steps
+tiers.TIERS["toy"] = few_steps(tiers.get("toy"))
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -223,7 +269,7 @@ def test_the_drawings_come_last(capsys, run, monkeypatch):
     assert (run / "report.html").is_file() and (run / "rewards.png").is_file()
 
 
-def test_a_name_that_is_not_utf_8(capsys, run, tmp_path):
+def test_a_name_that_is_not_utf_8(capsys, run, tmp_path, quick_toy):
     name = os.fsdecode(b"caf\xe9")
     arguments = ["--tier", "toy", "--trials", "1", "--runs", tmp_path, "--name", name]
     code, output, error = command(capsys, "search", *arguments)

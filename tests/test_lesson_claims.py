@@ -175,6 +175,18 @@ def test_repeats_end_the_search_for_better_cells():
     for at in (100, 500):
         assert mean("who-wins", "tuned PPO (repeats)", at) == pytest.approx(3.5, abs=0.05)
     decided("who-wins", "tuned PPO", "tuned PPO (repeats)", 500)
+    better, low, high = experiment("who-wins").difference("tuned PPO (repeats)", "tuned PPO", 500)
+    assert (better, low, high) == pytest.approx((2.5, 1.0, 4.2), abs=0.06)
+
+
+def test_who_may_repeat_itself_proposes_best():
+    for at in (300, 1000, 2500):
+        decided("proposals", "tuned PPO (repeats)", "tuned evolution", at)
+    points, _, _ = experiment("proposals").difference("tuned PPO (repeats)", "tuned evolution", 300)
+    assert points == pytest.approx(0.05, abs=0.005)
+    decided("proposals", "tuned evolution", "tuned PPO", 500)
+    good_cells_are_used_up = experiment("proposals").values("tuned PPO")[:, [1, 4]]
+    assert (numpy.diff(good_cells_are_used_up.mean(0)) < 0).all()
 
 
 # --- lesson 05: which of the tuned settings matters -----------------------------------------------

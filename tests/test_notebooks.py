@@ -3,24 +3,41 @@ and its self-checks tell right from wrong."""
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
+import numpy
 import pytest
 from lesson_answers import ANSWERS
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
 
+from nasworkbench import draw, plots, zoo
 from nasworkbench.lessons import check
-from notebooks import ENVIRONMENT, client_of, normalise
+from notebooks import (
+    ENVIRONMENT,
+    FAR,
+    MOST_CHANGED,
+    PNG,
+    SHIFTS,
+    client_of,
+    normalise,
+    pixels,
+    share_changed,
+    small,
+)
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "notebooks"
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 TAGS = {"nbval-check-output", "nbval-ignore-output", "raises-exception", "exercise"}
 HEAD = ("Goal.", "Time.", "Tier.", "Needs.")
-PNG = "image/png"
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
@@ -45,7 +62,7 @@ def test_it_is_short(lesson):
     code = cells_of(lesson, "code")
     assert len(code) <= 25
     assert [cell.source for cell in code if len(cell.source.splitlines()) > 12] == []
-    assert lesson.stat().st_size <= 300_000
+    assert lesson.stat().st_size <= 500_000
 
 
 def test_it_holds_nothing_that_rots(lesson):
@@ -62,6 +79,7 @@ def test_it_holds_nothing_that_rots(lesson):
         for output in cell.outputs:
             assert output.get("name") != "stderr", output
             kinds = set(output.get("data", {}))
+            assert PNG not in kinds or alternative(output), cell.source
             assert not kinds & {"image/svg+xml", "image/jpeg"}, kinds
             assert "widget-view" not in " ".join(kinds)
             text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
@@ -91,6 +109,14 @@ def test_each_widget_is_followed_by_what_stands_in_for_it(lesson):
         if ": a widget; .static() shows" in str(cell.outputs):
             assert following is not None and ".static()" in following.source, cell.source
             assert any("image/png" in output.get("data", {}) for output in following.outputs)
+
+
+def alternative(output):
+    """What a screen reader says of a picture, where converters read it; nothing, if that would help
+    nobody: the name of a class, or that there is a figure."""
+    words = output.get("metadata", {}).get(PNG, {}).get("alt", "")
+    says = re.search("[a-z]{3}", words.removeprefix("Figure.")) and not words.startswith("<")
+    return words if says else ""
 
 
 def test_its_links_lead_somewhere(lesson):
@@ -131,11 +157,22 @@ def execute(notebook, answers, folder):
                     )
                 cell.source = as_found
             text = run(client, number)
+            check_pictures(cell, number)
             if "exercise" in tags:
                 assert "no answer yet" in text, f"cell {number} prints {text!r}"
             if "nbval-check-output" in tags:
                 printed[number] = texts(cell.outputs)
     assert printed == stored, "these cells do not print what is stored"
+
+
+def check_pictures(cell, number):
+    """That they may be stored: in words too, and so that a reader sees no other colours."""
+    for output in cell.outputs:
+        if PNG in output.get("data", {}):
+            assert alternative(output), f"cell {number}: a picture without alternative text"
+            shown = base64.b64decode(output["data"][PNG])
+            changed = share_changed(shown, small(shown))
+            assert changed < MOST_CHANGED, f"cell {number}: {changed:.1%} of a picture has changed"
 
 
 def run(client, number):
@@ -157,6 +194,10 @@ def texts(outputs):
         shown = {kind: text for kind, text in output.get("data", {}).items() if kind != PNG}
         rows.append([output.get(key) for key in ("name", "text", "ename", "evalue")] + [shown])
     return rows
+
+
+SQUARE = "from PIL import Image\nsquare = Image.new('RGB', (9, 9), 'red')\n"
+DISPLAY = "display(square, metadata={{'image/png': {{'alt': '{}'}}}})"
 
 
 @pytest.mark.lessons
@@ -184,7 +225,11 @@ def texts(outputs):
             (),
             "stored",
         ),
+        (SQUARE + "display(square)", "", "", (), "cell 1: a picture without"),
+        (SQUARE + DISPLAY.format("<Image size 9x9>"), "", "", (), "cell 1: a picture without"),
+        (SQUARE + DISPLAY.format("Figure."), "", "", (), "cell 1: a picture without"),
         ("print(1)", "nbval-check-output", "1\n", (), None),
+        (SQUARE + DISPLAY.format("A red square."), "", "", (), None),
         ("1 / 0", "raises-exception", "", (), None),
         ("a = None\nprint(a or 'no answer yet')", "exercise", "", ("not yet: no", "right"), None),
     ],
@@ -199,6 +244,116 @@ def test_what_is_wrong_with_a_lesson_is_seen(tmp_path, source, tag, output, answ
         return
     with pytest.raises((AssertionError, pytest.fail.Exception), match=f"(?s){message}"):
         execute(notebook, [lines] if lines else [], tmp_path)
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def bands():
+    """Pale bands, one over the other, and the curves in them: what a small palette spoils."""
+    figure, ax = plots.figure()
+    x = numpy.linspace(0, 1, 50)
+    for number in range(7):
+        y = numpy.sin(3 * x + number) + number / 5
+        ax.plot(x, y, f"C{number}", marker="o", label=f"controller {number}")
+        ax.fill_between(x, y - 0.5, y + 0.7, color=f"C{number}", alpha=0.06 + 0.01 * number)
+    plots.style.legend(ax)
+    return plots.png(figure, plots.style.SHOWN_DPI)
+
+
+def as_png(picture):
+    buffer = io.BytesIO()
+    Image.fromarray(numpy.asarray(picture, dtype=numpy.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_changed_picture_is_measured():
+    before = numpy.full((10, 10, 3), 255)
+    before[:4] = (200, 210, 220)  # 40 tinted pixels
+    before[4:6] = (90, 90, 90)  # 20 grey ones; the rest is paper
+    before[6, 0] = (254, 255, 255)  # the palest tint
+    after = before.copy()
+    assert share_changed(as_png(before), as_png(after)) == 0
+    after[0] -= FAR  # ten pixels, not far enough to be seen
+    assert share_changed(as_png(before), as_png(after)) == 0
+    after[0, :2, 1] -= 1
+    assert share_changed(as_png(before), as_png(after)) == 2 / 41
+    after[4, :5] += FAR + 1
+    assert share_changed(as_png(before), as_png(after)) == 5 / 20
+    blank = as_png(numpy.full((10, 10, 3), 255))
+    assert share_changed(blank, as_png(before)) == 0  # nothing that carried a picture
+
+
+@pytest.mark.parametrize(
+    "reduced",
+    [
+        lambda image: image.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE),
+        lambda image: image.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE),
+        lambda image: image.convert("L"),
+    ],
+)
+def test_reductions_that_spoil_bands_are_told(reduced):
+    before, buffer = bands(), io.BytesIO()
+    reduced(Image.open(io.BytesIO(before)).convert("RGB")).save(buffer, "PNG")
+    assert share_changed(before, buffer.getvalue()) > 0.05
+
+
+@pytest.mark.parametrize("make", [bands, lambda: draw(zoo.get("nasnet-a")).png()])
+def test_a_stored_picture_is_smaller_and_shows_the_same(make):
+    before = make()
+    after = small(before)
+    assert len(after) < 0.5 * len(before)
+    assert 0 < share_changed(before, after) < MOST_CHANGED
+    # what fills an area has not changed at all
+    old, new = (pixels(png).astype(int) @ SHIFTS for png in (before, after))
+    _, numbers, counts = numpy.unique(old, return_inverse=True, return_counts=True)
+    large = counts >= old.size / 2000
+    assert large.sum() >= 5
+    fills = large[numbers].reshape(old.shape)
+    assert numpy.array_equal(old[fills], new[fills])
+    assert numpy.array_equal(pixels(small(after)), pixels(after))  # stored again, the same
+
+
+def test_pale_bands_that_differ_little_are_not_merged():
+    picture = numpy.full((20, 20, 3), 255)
+    picture[:10] = (255, 252, 249)
+    picture[10:15] = (255, 250, 247)
+    assert numpy.array_equal(pixels(small(as_png(picture))), picture)
+
+
+def test_a_picture_that_cannot_be_reduced_is_kept(monkeypatch):
+    """Noise has no common colours: 256 of them would show something else."""
+    noise = as_png(numpy.random.default_rng(0).integers(0, 256, (40, 40, 3)))
+    assert share_changed(noise, small(noise)) < MOST_CHANGED
+    monkeypatch.setattr(sys.modules["notebooks"], "share_changed", lambda before, after: 0.01)
+    assert small(noise) == noise
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "tests" / "benchmarks").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *LESSONS], ids=lambda path: path.stem)
+def test_each_picture_of_a_page_is_there_in_words_too(page):
+    if page.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in cells_of(page, "markdown"))
+    else:
+        text = page.read_text(encoding="utf-8")
+    assert undescribed(text) == []
+
+
+def undescribed(text):
+    """The pictures of a page in Markdown, also those in HTML, that have no alternative text."""
+    markdown = re.findall(r"!\[([^\]]*)\]\S*", text)
+    html = re.findall(r"<img\b[^>]*>", text)
+    found = [words for words in markdown if not words.strip()]
+    return found + [tag for tag in html if not re.search(r"\balt=[\"'][^\"']", tag)]
+
+
+def test_pictures_without_words_are_told():
+    assert undescribed("![A cell](a.png) and <img alt='A cell' src='a.png'>") == []
+    assert undescribed("![](a.png)") == [""]
+    for tag in ("<img src='a.png'>", "<img alt='' src='a.png'>"):
+        assert undescribed(tag) == [tag]
 
 
 def test_check_says_no_answer_right_or_not_yet(capsys):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -61,3 +64,21 @@ def test_slow_tests_are_there():
     for file, names in SLOW.items():
         text = (ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8")
         assert {name for name in names if f"def {name}(" not in text} == set(), file
+
+
+def test_make_keeps_the_tests_of_a_file_in_one_process_and_their_order(tmp_path):
+    """An option of pytest-xdist that pytest does not heed shares nothing, and says nothing."""
+    for name in "ba":  # not the order of the names
+        for number in range(6):
+            code = "import os\ndef test_it():\n    print(os.getpid(), __file__)\n    assert 0\n"
+            code = code.replace("test_it", f"test_{number}")
+            with (tmp_path / f"test_{name}.py").open("a") as file:
+                file.write(code)
+    (options,) = re.findall(r"-m pytest -n auto (.+)$", (ROOT / "Makefile").read_text(), re.M)
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-n", "2", *options.split()]
+    output = subprocess.run(
+        [*command, "test_b.py", "test_a.py"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    ).stdout  # fmt: skip
+    ran = re.findall(r"^(\d+) .*test_(.)\.py$", output, re.M)
+    assert len(ran) == 12 and len(set(ran)) == 2 and len(dict(ran)) == 2, output

@@ -1,14 +1,16 @@
 """Figures: exact rows from small hand-made tables, and what stands on the axes."""
 
+import io
 import math
-import struct
 
 import matplotlib
 import numpy
 import pandas
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.markers import MarkerStyle
+from PIL import Image
 from plot_helpers import words
 from search_helpers import Coins
 
@@ -416,10 +418,42 @@ def test_a_png_is_opaque_and_of_the_size_that_was_asked_for():
     figure, _ = plots.figure(size=(4.0, 2.0))
     data = plots.png(figure, dpi=50)
     assert data.startswith(b"\x89PNG")
-    width, height, _, kind = struct.unpack(">IIBB", data[16:26])
-    assert (width, height) == (200, 100)
-    assert kind == 3  # a palette, without transparency:
-    assert b"tRNS" not in data
+    picture = Image.open(io.BytesIO(data))
+    assert picture.size == (200, 100)
+    assert picture.convert("RGBA").getextrema()[3] == (255, 255)
+
+
+def test_a_png_holds_every_colour_that_was_drawn():
+    """Six pale bands, one over the other: a reduced palette gave one the colour of another."""
+    figure, ax = plots.figure()
+    for number, colour in enumerate("bgrcmy"):
+        ax.fill_between(
+            [0, 1], [0.1 * number, 0.0], [0.3 + 0.1 * number, 1.0], fc=colour, alpha=0.1
+        )
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(style.SHOWN_DPI)
+    canvas.draw()
+    drawn = numpy.asarray(canvas.buffer_rgba())[..., :3]
+    for data in (plots.png(figure, style.SHOWN_DPI), figure._repr_png_()[0]):
+        shown = numpy.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert numpy.array_equal(shown, drawn)
+
+
+def test_a_figure_is_described_in_words():
+    figure, (left, right) = plots.figure(columns=2)
+    plots.styled(left, "trial", "reward", "digits,\n60 trials")
+    left.plot([0, 1], [0, 1], label="PPO")
+    left.plot([0, 1], [1, 0], label="random search")
+    style.legend(left)
+    left.text(0, 0, "the clip")
+    left.text(0, 0, "the clip")
+    left.text(0, 0, "0.25")  # a number in a heat map
+    style.say(right, "nothing has been trained yet")
+    assert plots.described(figure) == (
+        "Figure. Digits, 60 trials: reward against trial, with PPO; random search; the clip. "
+        "Nothing has been trained yet."
+    )
+    assert plots.described(plots.figure()[0]) == "Figure."
 
 
 def test_figures_are_saved_by_their_suffix(tmp_path):
@@ -436,7 +470,10 @@ def test_a_figure_shows_itself_in_a_notebook():
     from IPython.core.formatters import DisplayFormatter
 
     figure, ax = plots.figure()
-    ax.plot([0, 1], [0, 1])
+    plots.draw_rewards(plots.reward_rows(TRIALS), ax)
     data, about = DisplayFormatter().format(figure)
     assert data["image/png"].startswith(b"\x89PNG")
-    assert about["image/png"] == {"width": 800}
+    words = plots.described(figure)
+    assert "Reward against finished trials, with controller: best so far; " in words
+    assert about["image/png"] == {"width": 800, "alt": words}
+    assert data["text/plain"] == words

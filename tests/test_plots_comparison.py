@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -139,33 +140,39 @@ def test_verdict_rows_by_hand():
     rows = plots.verdict_rows(TWO, "b", at=1)
     assert rows.to_dict("records") == [
         {"controller": "a", "baseline": "b", "evaluations": 1, "measure": "rank",
-         "difference": 7.0, "low": 1.0, "high": 13.0, "seeds": 2, "judgement": "worse"},
+         "difference": 7.0, "low": 1.0, "high": 13.0, "seeds": 2,
+         "judgement": "too few to compare"},
     ]  # fmt: skip
-    (row,) = plots.verdict_rows(TWO, "b").to_dict("records")
+    runs = [replace(one, seed=one.seed + 2 * n) for one in TWO.runs for n in range(10)]
+    twenty = Comparison(EVALUATOR, 4, runs)
+    (row,) = plots.verdict_rows(twenty, "b", at=1).to_dict("records")
+    assert (row["seeds"], row["difference"], row["judgement"]) == (20, 7.0, "worse")
+    (row,) = plots.verdict_rows(twenty, "b").to_dict("records")
     assert (row["evaluations"], row["difference"], row["judgement"]) == (4, -6.5, "better")
-    (row,) = plots.verdict_rows(TWO, "a", measure="top").to_dict("records")
+    (row,) = plots.verdict_rows(twenty, "a", measure="top").to_dict("records")
     assert (row["difference"], row["judgement"]) == (-1.0, "worse")  # ranks 1 and 2, 9 and 7 of 126
-    found = TWO.verdict("b", "a", 4, "top")
+    found = twenty.verdict("b", "a", 4, "top")
     assert (row["difference"], row["low"], row["high"]) == (
         found.difference, found.low, found.high,
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("seeds", [5, 20])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_verdict_rows_say_what_the_sentences_say(measure):
-    comparison = comparison_of(8, seeds=5)
+def test_verdict_rows_say_what_the_sentences_say(measure, seeds):
+    comparison = comparison_of(8, seeds=seeds)
     rows = plots.verdict_rows(comparison, "random 2", 20, measure)
     assert set(rows["controller"]) == set(comparison.controllers) - {"random 2"}
     for row in rows.to_dict("records"):
-        end = comparison.verdict(row["controller"], "random 2", 20, measure).sentence.split(": ")[
-            -1
-        ]
+        found = comparison.verdict(row["controller"], "random 2", 20, measure)
         wanted = {
-            "better": f"{row['controller']} was better.",
-            "worse": "random 2 was better.",
-            "not distinguishable": "not distinguishable.",
-        }
-        assert end == wanted[row["judgement"]]
+            "better": f"{row['controller']} was better",
+            "worse": "random 2 was better",
+            "not distinguishable": "not distinguishable",
+            "too few to compare": "too few to compare",
+        }[row["judgement"]]
+        assert found.conclusion == wanted and f": {wanted}." in found.sentence
+        assert (row["judgement"] == "too few to compare") == (seeds == 5)
     assert rows["difference"].is_monotonic_decreasing == MEASURES[measure][1] or (
         rows["difference"].nunique() == 1
     )
@@ -176,7 +183,7 @@ def test_one_seed_has_no_interval():
     rows = plots.comparison_rows(one, at=[4])
     assert rows["mean"].tolist() == [2.0, 9.0] and rows[["low", "high"]].isna().all(axis=None)
     verdicts = plots.verdict_rows(one, "b")
-    assert verdicts["judgement"].tolist() == ["not distinguishable"]
+    assert verdicts["judgement"].tolist() == ["too few to compare"]
     drawn(plots.draw_comparison, plots.comparison_rows(one))
     ax = drawn(plots.draw_verdicts, verdicts)
     assert "one seed, which decides nothing" in ax.get_xlabel()
@@ -339,15 +346,16 @@ def test_a_crowd_is_spread_around_its_middle():
 
 
 def test_verdicts_are_dots_and_bars():
-    runs = [run("baseline", s, [20 + s]) for s in range(5)]
-    runs += [run("good", s, [10 + s]) for s in range(5)]
-    runs += [run("bad", s, [50 + s]) for s in range(5)]
-    runs += [run("level", s, [rank]) for s, rank in enumerate((30, 11, 33, 10, 25))]
+    runs = [run("baseline", s, [20 + s]) for s in range(20)]
+    runs += [run("good", s, [10 + s]) for s in range(20)]
+    runs += [run("bad", s, [50 + s]) for s in range(20)]
+    by_seed = [20 + s + (9, -10, 11, -12, 1)[s % 5] for s in range(20)]
+    runs += [run("level", s, [rank]) for s, rank in enumerate(by_seed)]
     rows = plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "baseline")
     ax = drawn(plots.draw_verdicts, rows, title="made up")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["good", "level", "bad"]
     bars = [line for line in ax.get_lines() if len(line.get_xdata()) == 2][1:]  # the first: 0
-    level = numpy.array([30 - 20, 11 - 21, 33 - 22, 10 - 23, 25 - 24], float)
+    level = numpy.array([9, -10, 11, -12, 1] * 4, float)
     mean, low, high = bootstrap_mean(level)
     assert [list(bar.get_xdata()) for bar in bars] == [[-10, -10], [low, high], [30, 30]]
     dots = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
@@ -359,12 +367,20 @@ def test_verdicts_are_dots_and_bars():
     ]  # fmt: skip
     assert ax.get_xlabel() == (
         "mean validation rank: difference from baseline\n"
-        "after 1 evaluations, 5 paired seeds, bars: 95 % intervals\n"
+        "after 1 evaluations, 20 paired seeds, bars: 95 % intervals\n"
         "← further left is better"
     )
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the best on top
     top = drawn(plots.draw_verdicts, plots.verdict_rows(TWO, "a", measure="top"))
     assert top.get_xlabel().endswith("further right is better →")
+
+
+def test_a_dot_of_few_seeds_is_hollow_and_says_why():
+    runs = [run(name, s, [at + s]) for name, at in (("b", 20), ("a", 10)) for s in range(19)]
+    ax = drawn(plots.draw_verdicts, plots.verdict_rows(Comparison(EVALUATOR, 1, runs), "b"))
+    (dot,) = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
+    assert dot.get_markerfacecolor() == "white"
+    assert words(ax) == ["−10.0", "too few to compare"]
 
 
 def test_verdicts_with_long_names_stay_inside():

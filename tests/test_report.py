@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nasworkbench import PPO, CellSpace, Genotype, RandomSearch, Reinforce, Search, report
+from nasworkbench.comparison import verdict
 from nasworkbench.drawing import rendering
 from nasworkbench.errors import StoreError, WorkbenchError
 from nasworkbench.training import Evaluation
@@ -312,6 +313,25 @@ def test_what_many_searches_say_is_quoted(tmp_path):
     assert [each for each in sentences if each not in said] == []
     whole = (ROOT / "tests" / "benchmarks" / "who_wins.md").read_text(encoding="utf-8")
     assert [each for each in sentences if each not in whole] == []  # of one making
+
+
+def test_too_few_to_compare_is_said_beside_the_many_searches(tmp_path):
+    """The sentence as it is stored, also one that an older run folder has without a conclusion."""
+    search = Search(SPACE, RandomSearch(SPACE, 0), lambda genotype: 0.5, tmp_path / "run")
+    search.run(1)
+    rows = [
+        {"origin": origin, "key": cell, "test": test}
+        for origin, test in (("controller", 0.9), ("random", 0.5))
+        for cell in "ab"
+    ]
+    found = verdict(rows, "PPO", 6, 2)
+    older = {name: found.to_dict()[name] for name in ("sentence", "difference", "low", "high")}
+    for stored in (found.to_dict(), older):
+        search.store.set_meta(verdict=stored)
+        said = page(tmp_path / "run").texts["verdict"]
+        assert found.sentence in said and "PPO was better" not in said.split("One search")[0]
+        assert all(each in said for each in report.many_searches())
+    assert ": too few to compare. It takes at least 5 cells (here 2)" in found.sentence
 
 
 def test_many_trials_are_folded_up(tmp_path, monkeypatch):

@@ -6,8 +6,9 @@ import numpy
 import pytest
 from search_helpers import RandomSearch, small_space, tiny_data
 
-from nasworkbench import Recipe, Search, TrainingEvaluator
+from nasworkbench import PPO, History, Recipe, Search, TrainingEvaluator, recordings, tables, tiers
 from nasworkbench.comparison import (
+    MINIMA,
     TrainOrRetrain,
     Verdict,
     best_retrained,
@@ -15,6 +16,7 @@ from nasworkbench.comparison import (
     retrain_best,
     verdict,
 )
+from nasworkbench.controllers import Outcome
 from nasworkbench.executors import InlineExecutor, ProcessExecutor
 
 # --- the interval -------------------------------------------------------------------------------
@@ -94,25 +96,31 @@ def rows(controller, random):
     ]
 
 
+def cells(one, other):
+    """Six cells, two trainings of each: just enough for a verdict."""
+    return [[one, one], [other, other]] * 3
+
+
 def test_better():
-    found = verdict(rows([[0.9, 0.92], [0.91]], [[0.5], [0.52, 0.51]]), "PPO")
+    found = verdict(rows(cells(0.9, 0.92), cells(0.5, 0.515)), "PPO")
     assert found.sentence.startswith(
-        "In this pair of runs the 2 best cells of PPO reach 91.00 % on test data and the 2 best of "
+        "In this pair of runs the 6 best cells of PPO reach 91.00 % on test data and the 6 best of "
         "random search 50.75 %: a difference of +40.25 points, 95 % interval +"
     )
     assert found.sentence.endswith(" over cells and seeds: PPO was better.")
+    assert found.conclusion == "PPO was better"
     assert 0 < found.low < found.difference < found.high
     assert found.difference == pytest.approx(0.4025)
 
 
 def test_worse():
-    found = verdict(rows([[0.5], [0.52]], [[0.9], [0.91]]), "PPO")
+    found = verdict(rows(cells(0.5, 0.52), cells(0.9, 0.91)), "PPO")
     assert found.sentence.endswith(": random search was better.")
     assert found.high < 0
 
 
 def test_not_distinguishable():
-    found = verdict(rows([[0.5], [0.9]], [[0.6], [0.81]]), "Reinforce")
+    found = verdict(rows(cells(0.5, 0.9), cells(0.6, 0.81)), "Reinforce")
     assert found.sentence.endswith(": not distinguishable.")
     assert found.low < 0 < found.high
     low, high = re.search(r"interval (\S+) to (\S+) over", found.sentence).groups()
@@ -122,7 +130,8 @@ def test_not_distinguishable():
 
 
 def test_equal_is_not_distinguishable():
-    assert verdict(rows([[0.5]], [[0.5]]), "PPO").sentence.endswith("not distinguishable.")
+    same = rows(cells(0.5, 0.5), cells(0.5, 0.5))
+    assert verdict(same, "PPO").sentence.endswith("not distinguishable.")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,65 @@ def test_no_verdict_without_cells(controller, random, name):
         f"No verdict: not one of the best cells of {name} could be trained.", None, None, None
     )
     assert found.to_dict()["difference"] is None
+
+
+def few(*lines):
+    return f": too few to compare. It takes at least {' and '.join(lines)}: take a larger tier, or "
+
+
+@pytest.mark.parametrize(
+    "controller, made, lines",
+    [
+        (cells(0.9, 0.91)[:4], {}, ["5 cells (here 4), 12 trainings (here 8)"]),
+        (cells(0.9, 0.91)[:5], {}, ["12 trainings (here 10)"]),
+        ([[0.9] * 3] * 4, {}, ["5 cells (here 4)"]),
+        (cells(0.9, 0.91), {"trials": 99, "updates": 10}, ["100 trials (here 99)"]),
+        (cells(0.9, 0.91), {"trials": 200, "updates": 2}, ["3 updates (here 2)"]),
+        (cells(0.9, 0.91), {"trials": 200, "updates": 0}, ["3 updates (here 0)"]),
+        (cells(0.9, 0.91), {"trials": 60, "updates": 2},
+         ["100 trials (here 60)", "3 updates (here 2)"]),
+    ],
+)  # fmt: skip
+def test_too_few_to_compare_names_no_winner(controller, made, lines):
+    """Figures and interval are there, and what is missing; whichever of the two has it."""
+    expected = few(*lines).replace("), 12", ") and 12")
+    for sides in ((controller, cells(0.5, 0.51)), (cells(0.5, 0.51), controller)):
+        found = verdict(rows(*sides), "PPO", **made)
+        assert expected in found.sentence and found.sentence.endswith("or more trials.")
+        assert "better" not in found.sentence and found.conclusion == "too few to compare"
+        assert "91" in found.sentence or "90" in found.sentence
+        assert found.low > 0 or found.high < 0  # a winner, if it were enough
+        assert f"95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}" in found.sentence
+
+
+def test_the_minima_are_enough():
+    ours, theirs = cells(0.9, 0.91), cells(0.5, 0.51)
+    for made in ({}, {"trials": 100}, {"trials": 100, "updates": 3}):
+        assert verdict(rows(ours, theirs), "PPO", **made).conclusion == "PPO was better"
+    many = [[0.9]] * 12  # as in the paper tier, many cells with a training each
+    assert verdict(rows(many, theirs), "PPO").conclusion == "PPO was better"
+
+
+def test_the_tiers_on_either_side_of_the_minima():
+    for tier in tiers.TIERS.values():
+        batch = tier.controller.get("batch_size", 20)
+        made = (tier.top, tier.top * tier.seeds, tier.trials, tier.trials // batch)
+        reached = [n >= least for n, least in zip(made, MINIMA.values(), strict=False)]
+        assert not any(reached) if tier.name == "toy" else all(reached)
+
+
+def test_the_shipped_laptop_run_keeps_its_verdict():
+    with History(recordings.folder("laptop")) as history:
+        trained, stored = history.retrained(), history.meta("verdict")
+        found = verdict(trained, "PPO", history.count, len(history.updates()))
+        assert found.sentence == stored["sentence"] and found.conclusion == "PPO was better"
+        two = {"040972", "1644d3", "3d79b4", "4367b9"}  # as much of it as the toy tier has
+        toy = [row for row in trained if row["key"][:6] in two and row["seed"] < 2]
+    found = verdict(toy, "PPO", 6, 2)
+    assert found.low > 0 and found.sentence.endswith(
+        ": too few to compare. It takes at least 5 cells (here 2), 12 trainings (here 4), "
+        "100 trials (here 6) and 3 updates (here 2): take a larger tier, or more trials."
+    )
 
 
 def test_failed_seeds_are_left_out():
@@ -168,6 +236,60 @@ def test_best_retrained_goes_by_validation_alone():
     assert best_retrained(found) == genotypes[1]
     assert best_retrained(found[-1:]) is None
     assert best_retrained([]) is None
+
+
+# --- how often a winner is false ----------------------------------------------------------------
+
+
+def false_winners(trials, top, seeds, pairs=1000):
+    """The share of pairs of random searches on ``cells`` between which the interval excludes 0.
+
+    A cell's reward is one of its trainings. Retraining gives its mean test accuracy and the noise
+    of one of its three trainings, drawn anew for each seed.
+    """
+    table, generator = tables.load("cells"), numpy.random.default_rng(0)
+    noise = (table.test - table.mean_test[:, None]) * (3 / 2) ** 0.5  # unbiased
+
+    def side():
+        row = generator.choice(len(table), trials, replace=False)
+        reward = table.validation[row, generator.integers(3, size=trials)]
+        best = row[numpy.argsort(-reward)[:top]]
+        drawn = noise[best[:, None], generator.integers(3, size=(top, seeds))]
+        return (table.mean_test[best][:, None] + drawn).tolist()
+
+    ends = [bootstrap_difference(side(), side(), 400, seed)[1:] for seed in range(pairs)]
+    return sum(low > 0 or high < 0 for low, high in ends) / pairs
+
+
+def test_at_the_minima_a_tenth_of_the_winners_is_false_and_below_more():
+    assert false_winners(100, top=5, seeds=3) <= 0.1  # fewest trials; 0.05 would be exact
+    assert false_winners(200, top=5, seeds=3) <= 0.1  # the laptop tier
+    assert false_winners(100, top=12, seeds=1) <= 0.11  # fewest trainings of a cell
+    assert false_winners(6, top=2, seeds=2) > 0.25  # the toy tier
+    assert false_winners(200, top=2, seeds=3) > 0.14  # too few cells
+    assert false_winners(200, top=5, seeds=1) > 0.12  # too few trainings
+    assert false_winners(20, top=5, seeds=3) > 0.12  # too few trials
+
+
+def test_after_three_updates_the_controller_has_learned():
+    """Even with the toy tier's batches of 3: in how many searches it proposes better cells."""
+    table, evaluator = tables.load("cells"), tables.TableEvaluator(tables.load("cells"))
+
+    def mean(proposals):
+        return numpy.mean([table.mean_validation[table.row(p.genotype.key)] for p in proposals])
+
+    better = []
+    for seed in range(100):
+        controller = PPO(table.space, seed, **tiers.get("toy").controller)
+        means = [mean(controller.ask(20))]
+        for _ in range(3):
+            batch = controller.ask(3)
+            controller.tell([Outcome(p, evaluator(p.genotype, seed).reward) for p in batch])
+            means.append(mean(controller.ask(20)))
+        assert controller.updates == MINIMA["updates"] == 3
+        better.append([after > means[0] for after in means[1:]])
+    shares = numpy.mean(better, axis=0)
+    assert shares[0] < 0.9 and shares[2] >= 0.95
 
 
 # --- training the best again --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The loop of a search: what is stored, told and cached, and how it goes on after interruptions."""
 
 import itertools
+import multiprocessing
 import os
 import shutil
 import signal
@@ -16,7 +17,6 @@ from search_helpers import (
     CONTROLLERS,
     Recording,
     WaitForStop,
-    children,
     every_kind_of_failure,
     identity_share,
     nan,
@@ -35,6 +35,8 @@ from nasworkbench.executors import Executor, Finished, ProcessExecutor
 from nasworkbench.search import History, Store, loop
 from nasworkbench.search import store as store_module
 from nasworkbench.training.evaluator import Task
+
+pytestmark = pytest.mark.usefixtures("prepared_workers")
 
 MEASURED = [
     "number", "tokens", "key", "seed", "status", "reward", "told_reward", "completion_order",
@@ -562,9 +564,7 @@ def test_processes_with_all_kinds_of_failure(tmp_path):
                   "killed at its limit of 1 s"):  # fmt: skip
         assert causes.str.contains(words).any(), words
     assert (frame.cause.isna() == (frame.status == "ok")).all()
-    assert children(os.getpid()) == [] or not any(
-        "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text() for pid in children(os.getpid())
-    )
+    assert multiprocessing.active_children() == []
 
 
 def test_processes_hold_duplicates_back(tmp_path):

@@ -1,6 +1,6 @@
 """A search in a thread, and what a search refuses."""
 
-import os
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -12,7 +12,6 @@ import pytest
 from search_helpers import (
     WaitForStop,
     alive,
-    children,
     environment,
     gone_within,
     hangs,
@@ -27,6 +26,8 @@ from nasworkbench.errors import SettingsError, StoreError, WorkbenchError
 from nasworkbench.executors import InlineExecutor
 from nasworkbench.search import Store
 from nasworkbench.training import Evaluation
+
+pytestmark = pytest.mark.usefixtures("prepared_workers")
 
 MEASURED = [
     "number", "tokens", "log_prob", "key", "seed", "status", "reward", "told_reward",
@@ -103,12 +104,11 @@ def test_stop_with_workers(tmp_path):
     search = new(tmp_path / "run", hangs)
     search.start(4, "processes", workers=2)
     wait_until(lambda: len(search.store.proposed_from(0)) == 2)
-    before = children(os.getpid())
+    workers = [process.pid for process in multiprocessing.active_children()]
     start = time.monotonic()
     search.stop()
     search.result(20)
     assert time.monotonic() - start < 3
-    workers = [pid for pid in before if pid not in children(os.getpid())]
     assert len(workers) == 2
     assert not any(map(alive, workers))
     assert [trial.status for trial in search.store.unfinished()] == ["stopped"] * 2

@@ -102,7 +102,7 @@ def test_a_search_looks_up_each_architecture_once(tmp_path):
 
 
 def test_what_is_no_table_and_no_such_word():
-    with pytest.raises(SettingsError, match=r"takes a Table, got \{\}"):
+    with pytest.raises(SettingsError, match=r"table must be a Table, got \{\}"):
         TableEvaluator({})
     with pytest.raises(SettingsError, match="missing must be one of error and fail, got 'skip'"):
         TableEvaluator(TABLE, missing="skip")

@@ -212,7 +212,6 @@ def profile(
     from ..networks import profile as profiled
 
     classes = classes if classes is not None else 1000 if stem == "imagenet" else 10
-    image_size = image_size if image_size is not None else 224 if stem == "imagenet" else 32
     with torch.device("meta"):  # without memory for the weights
         if notation is None:
             network = CellNetwork(_with_cells(what), cells, filters, classes, stem=stem)
@@ -220,7 +219,7 @@ def profile(
             published = what in zoo.names() and not Path(what).exists()
             source = what if published else _with_cells(what)
             network = CellNetwork.from_notation(source, notation, stem=stem, classes=classes)
-    counted = profiled(network, image_size)
+    counted = profiled(network, image_size or network.image_size)
     for layer, (height, width, channels) in counted.endpoints.items():
         click.echo(f"{layer:<14}{f'{height} x {width} x {channels}':>20}")
     click.echo(f"{'parameters':<14}{counted.parameters:>20,}")

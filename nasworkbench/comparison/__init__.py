@@ -5,7 +5,7 @@ real searches again, for the :func:`verdict` on that pair. :func:`table_result` 
 search on a table was.
 """
 
-from .bootstrap import Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
+from .bootstrap import MINIMA, Verdict, bootstrap_difference, bootstrap_mean, bootstrap_means
 from .compare import compare
 from .comparison import MEASURES, Comparison
 from .retraining import ORIGINS, TrainOrRetrain, best_retrained, retrain_best, verdict
@@ -14,6 +14,7 @@ from .table_run import Run
 
 __all__ = [
     "MEASURES",
+    "MINIMA",
     "ORIGINS",
     "Comparison",
     "Run",

@@ -19,7 +19,7 @@ import pandas
 from ..checks import choice, is_whole
 from ..errors import SettingsError
 from ..tables import TableEvaluator
-from .bootstrap import Verdict, bootstrap_mean, conclusion
+from .bootstrap import Verdict, bootstrap_mean, concluded
 from .table_run import Run, training_draws
 
 #: Numbers of evaluations that are reported unless others are asked for.
@@ -124,8 +124,9 @@ class Comparison:
     ) -> Verdict:
         """Was ``a`` better than ``b``? Over paired seeds, with a 95 % bootstrap interval.
 
-        The interval holds the luck of the seeds and is too narrow for fewer than about ten of them;
-        one seed has none (NaN) and decides nothing.
+        The interval holds the luck of the seeds, and is too narrow for few of them: with fewer than
+        20 the verdict names no winner (:data:`nasworkbench.comparison.MINIMA`). One seed has no
+        interval (NaN).
 
         Raises:
             SettingsError: an unknown controller or measure.
@@ -134,17 +135,17 @@ class Comparison:
         for name in (a, b):
             choice("a controller", name, self.controllers)
         rows = self.rows([at], by).pivot(index="seed", columns="controller", values=measure)
-        difference, low, high = bootstrap_mean((rows[a] - rows[b]).to_numpy(float))
+        figures = bootstrap_mean((rows[a] - rows[b]).to_numpy(float))
+        difference, low, high = (_figure(value, "+") for value in figures)
         words, more_is_better = MEASURES[measure]
-        sides = (a, b) if more_is_better else (b, a)
-        return Verdict(
+        interval = f"95 % interval {low} to {high}" if len(rows) > 1 else "no interval"
+        return concluded(
             f"After {at:,} {by} on {self.evaluator.table.name}, {len(rows)} paired seeds: "
             f"{words} {_figure(rows[a].mean())} for {a}, {_figure(rows[b].mean())} for {b}; "
-            f"difference {_figure(difference, '+')}, 95 % interval {_figure(low, '+')} to "
-            f"{_figure(high, '+')}: {conclusion(low, high, *sides)}.",
-            difference,
-            low,
-            high,
+            f"difference {difference}, {interval}",
+            figures,
+            (a, b) if more_is_better else (b, a),
+            {"paired seeds": len(rows)},
         )
 
     def verdicts(self, at: int | None = None, measure: str = "rank") -> list[Verdict]:

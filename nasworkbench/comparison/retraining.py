@@ -17,7 +17,7 @@ from ..genotype import Architecture, Genotype, from_text
 from ..search import Search, Store
 from ..training import TrainingEvaluator
 from ..training.evaluator import Task
-from .bootstrap import Verdict, bootstrap_difference, conclusion
+from .bootstrap import Verdict, bootstrap_difference, concluded
 
 ORIGINS = ("controller", "random")
 MEASURED = ("status", "cause", "validation", "test", "seconds")
@@ -84,10 +84,21 @@ def retrain_best(
     run_all(executor, arguments, keep, "training the best again", progress)
 
 
-def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
-    """One sentence about this pair of runs, from the rows of :meth:`Store.retrainings`.
+def verdict(
+    rows: Sequence[dict[str, Any]],
+    controller: str,
+    trials: int | None = None,
+    updates: int | None = None,
+) -> Verdict:
+    """What to say about this pair of runs, from the rows of :meth:`Store.retrainings`.
 
     It speaks of these two searches alone: whether the *algorithm* is better takes many searches.
+    With less than the minima of :data:`nasworkbench.comparison.MINIMA` it names no winner.
+
+    Args:
+        controller: its name.
+        trials: of each search, the fewer of both; None: not asked for.
+        updates: that the controller has made; None: it makes none, such as evolution.
     """
     cells: dict[str, dict[str, list[float]]] = {origin: {} for origin in ORIGINS}
     for row in rows:
@@ -97,16 +108,18 @@ def verdict(rows: Sequence[dict[str, Any]], controller: str) -> Verdict:
     if not a or not b:
         empty = controller if not a else "random search"
         return Verdict(f"No verdict: not one of the best cells of {empty} could be trained.")
-    difference, low, high = bootstrap_difference(a, b)
+    figures = difference, low, high = bootstrap_difference(a, b)
     means = [100 * numpy.mean([numpy.mean(cell) for cell in side]) for side in (a, b)]
-    return Verdict(
+    trainings = min(sum(map(len, side)) for side in (a, b))
+    counts = {"cells": min(len(a), len(b)), "trainings": trainings}
+    return concluded(
         f"In this pair of runs the {len(a)} best cells of {controller} reach {means[0]:.2f} % on "
         f"test data and the {len(b)} best of random search {means[1]:.2f} %: a difference of "
         f"{100 * difference:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
-        f"over cells and seeds: {conclusion(low, high, controller, 'random search')}.",
-        difference,
-        low,
-        high,
+        "over cells and seeds",
+        figures,
+        (controller, "random search"),
+        counts | {"trials": trials, "updates": updates},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import DataError, printable
+from ..errors import DataError, errors_in, printable
 from .splits import AnySplit, FileSplit, Split, statistics
 
 #: Marks the name, in :meth:`Dataset.settings`, of a set that :func:`load` cannot make again.
@@ -167,7 +167,5 @@ def _split(name: str, role: str, pair: object) -> AnySplit:
         raise DataError(
             f"{name}, {role}: expected a pair (images, labels), got {type(pair).__name__}"
         )
-    try:
+    with errors_in(f"{name}, {role}: ", DataError):
         return Split(*pair)
-    except DataError as error:
-        raise DataError(f"{name}, {role}: {error}") from None

@@ -140,11 +140,10 @@ class FileSplit:
         ``workers`` processes read ahead (0: this process reads).
         """
         stored = torch.arange(len(self))
+        batches = [stored[share].tolist() for share in shares(len(self), batch_size, order)]
         yield from torch.utils.data.DataLoader(
             self,  # type: ignore[arg-type]  # torch takes whatever has [] and len()
-            batch_sampler=[
-                stored[share].tolist() for share in shares(len(self), batch_size, order)
-            ],
+            batch_sampler=batches,
             num_workers=workers,
             generator=torch.Generator(),  # else it would draw from the global random state
         )

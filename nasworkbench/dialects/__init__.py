@@ -8,13 +8,11 @@ say. An operation is never mapped onto a look-alike: what has no counterpart is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
 
-from ..checks import choice
-from ..errors import DialectError, WorkbenchError
+from ..checks import choice, instance
+from ..errors import DialectError, errors_in
 from ..genotype import Genotype
 from . import darts, enas, nni, slim
 from ._literals import check_text
@@ -36,7 +34,8 @@ def loads(text: str, dialect: str, name: str | None = None) -> Genotype:
     Raises:
         DialectError: an unknown dialect, or text that is malformed; the message says where.
     """
-    with _module(dialect) as module:
+    module = _module(dialect)
+    with errors_in(f"dialect '{dialect}': ", DialectError):
         return replace(module.loads(check_text(text)), name=name)
 
 
@@ -47,17 +46,11 @@ def dumps(genotype: Genotype, dialect: str) -> str:
         DialectError: an unknown dialect, or a genotype that the dialect cannot say; the message
             names the block and the reason.
     """
-    if not isinstance(genotype, Genotype):
-        raise DialectError(f"only a Genotype can be written, got {type(genotype).__name__}")
-    with _module(dialect) as module:
+    instance("genotype", genotype, Genotype, "Genotype(normal, reduction)", DialectError)
+    module = _module(dialect)
+    with errors_in(f"dialect '{dialect}': ", DialectError):
         return module.dumps(genotype)
 
 
-@contextmanager
-def _module(dialect: str) -> Iterator[ModuleType]:
-    """The dialect's module; its errors become DialectErrors with the dialect's name in front."""
-    module = DIALECTS[choice("dialect", dialect, DIALECTS, DialectError)]
-    try:
-        yield module
-    except WorkbenchError as error:
-        raise DialectError(f"dialect '{dialect}': {error}") from None
+def _module(dialect: str) -> ModuleType:
+    return DIALECTS[choice("dialect", dialect, DIALECTS, DialectError)]

@@ -105,10 +105,9 @@ def _concat(node: ast.expr, where: str) -> list[int]:
         return sequence(literal(node, where), where)
     if node.keywords or len(node.args) not in (1, 2):
         raise DialectError(f"{where}: range takes one or two whole numbers")
-    bounds = (literal(bound, where) for bound in node.args)
-    return list(
-        range(*(whole(where, bound, 0, Cell.MOST_STATES - 1, DialectError) for bound in bounds))
-    )
+    given = (literal(bound, where) for bound in node.args)
+    bounds = (whole(where, bound, 0, Cell.MOST_STATES - 1, DialectError) for bound in given)
+    return list(range(*bounds))
 
 
 def _name(call: ast.Call) -> str | None:

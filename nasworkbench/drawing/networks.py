@@ -14,6 +14,7 @@ records, the older first), ``filters`` (channels it puts out) and ``stage``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from .dot import Theme, label, new_graph, painted, plain
@@ -62,18 +63,11 @@ def network_words(network: Any) -> tuple[str, str]:
 
 def grouped(records: Iterable[Any]) -> list[list[Any]]:
     """The layers by node: consecutive normal cells of one stage share one, others stand alone."""
-    groups: list[list[Any]] = []
-    for record in records:
-        last = groups[-1][-1] if groups else None
-        if (
-            last is not None
-            and record.role == last.role == "normal"
-            and (record.stage, record.filters) == (last.stage, last.filters)
-        ):
-            groups[-1].append(record)
-        else:
-            groups.append([record])
-    return groups
+
+    def node(record: Any) -> Any:
+        return (record.stage, record.filters) if record.role == "normal" else record.name
+
+    return [list(group) for _, group in groupby(records, node)]
 
 
 def label_lines(group: list[Any]) -> list[str]:

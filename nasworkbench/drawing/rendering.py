@@ -76,12 +76,15 @@ class Drawing:
     def __repr__(self) -> str:
         return f"<Drawing of {self.title}>"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        """SVG, PNG (what an untrusted notebook shows) and text; text alone without graphviz."""
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, Any], dict]:
+        """SVG, PNG (what an untrusted notebook shows) and text; text alone without graphviz. With
+        it the PNG's alternative text; the SVG holds its own."""
         try:
-            return {"image/svg+xml": self.svg(), "image/png": self.png(), "text/plain": self.text}
+            shown = {"image/svg+xml": self.svg(), "image/png": self.png(), "text/plain": self.text}
         except WorkbenchError as error:
-            return {"text/plain": f"{self.text}\n\n(no picture: {error})"}
+            return {"text/plain": f"{self.text}\n\n(no picture: {error})"}, {}
+        words = "; ".join(" ".join(line.split()) for line in self.text.splitlines())
+        return shown, {"image/png": {"alt": f"Drawing of {self.title}; {words}"}}
 
 
 def dot_available() -> bool:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import zoo
-from ..checks import choice, number, whole
+from ..checks import choice, instance, number, whole
 from ..errors import NetworkError
-from ..genotype import Genotype
+from ..genotype import Drawable, Genotype
 from .cell import CellModule
 from .drop_path import keep_probability
 from .folding import fold
@@ -28,7 +28,7 @@ from .operations import Norm, State
 DEFAULTS = {"cifar": (0.1, 1e-5, 32), "imagenet": (0.0003, 1e-3, 224)}
 
 
-class CellNetwork(nn.Module):
+class CellNetwork(Drawable, nn.Module):
     """A network for images of shape (batch, channels, height, width), built from a genotype.
 
     Three stages of N normal cells; a reduction cell before the second and the third halves the
@@ -78,11 +78,7 @@ class CellNetwork(nn.Module):
         bottleneck: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(genotype, Genotype):
-            raise NetworkError(
-                f"a CellNetwork is built from a Genotype, such as zoo.get('nasnet-a'); "
-                f"got {genotype!r:.80}"
-            )
+        instance("genotype", genotype, Genotype, "zoo.get('nasnet-a')", NetworkError)
         choice("stem", stem, STEMS, NetworkError)
         least = 4 if stem == "imagenet" else 1  # the imagenet stem's first cell has F/4
         filters = whole(f"filters (F, with the {stem} stem)", filters, least, error=NetworkError)
@@ -237,11 +233,6 @@ class CellNetwork(nn.Module):
         copy.auxiliary = None
         fold(copy)
         return copy.requires_grad_(False).to(memory_format=self.memory_format)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        from ..drawing import draw
-
-        return draw(self)._repr_mimebundle_(include, exclude)
 
     def _build_auxiliary(self, layer: Layer, channels: int, norm: Norm) -> nn.Module:
         side = map_size(self.image_size, self.stem, layer.halvings)

@@ -11,13 +11,14 @@ from .experiments import draw_experiment
 from .operations import draw_operations, operation_rows
 from .retrained import draw_retrained, mean_interval, retrained_rows
 from .rewards import draw_rewards, reward_rows
-from .style import figure, png, save, styled
+from .style import described, figure, png, save, styled
 from .updates import draw_updates, even_entropy, update_rows
 from .verdicts import draw_verdicts, verdict_rows
 
 __all__ = [
     "comparison_rows",
     "decision_rows",
+    "described",
     "draw_comparison",
     "draw_decision",
     "draw_experiment",

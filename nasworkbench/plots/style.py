@@ -7,6 +7,7 @@ without pyplot, so that it needs no display and is never shown twice.
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ..checks import choice
 from ..files import write_atomically
@@ -35,15 +35,34 @@ INK, FAINT, GRID = "#1a1a1a", "#595959", "#dddddd"
 TEXT, SMALL = 11, 9.5  # points; legible at a notebook's width
 SIZE = (8.0, 4.5)  # inches; a notebook's width
 DPI = 144
+NAME = re.compile(r"[^$]*[^\W\d_]")  # has a letter; not the powers of ten of an axis
 SHOWN_DPI = 120  # of a figure that a notebook shows at 100
+
+
+def described(shown: Figure) -> str:
+    """The figure in words, for readers who do not see it: each plot's title, what is drawn against
+    what, and the names and remarks in it; numbers, as in a heat map, are left out."""
+    sentences = []
+    for ax in shown.axes:
+        ticks = (*ax.get_yticklabels(), *ax.get_xticklabels())
+        texts = (*getattr(ax.get_legend(), "texts", ()), *ticks, *ax.texts)
+        names = dict.fromkeys(filter(NAME.match, (text.get_text() for text in texts)))
+        axes = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel())))
+        head = ": ".join(filter(None, (ax.get_title("left") or ax.get_title(), axes)))
+        sentence = " ".join(", with ".join(filter(None, (head, "; ".join(names)))).split())
+        sentences += [f"{sentence[0].upper()}{sentence[1:]}."] if sentence else []
+    return " ".join(["Figure.", *dict.fromkeys(sentences)])
 
 
 class ShownFigure(Figure):
     """A figure that shows itself in a notebook, without pyplot and its global state."""
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         # finer than it is shown, for fine screens; yet a notebook holds a dozen of them
-        return png(self, SHOWN_DPI), {"width": round(100 * self.get_figwidth())}
+        width = round(100 * self.get_figwidth())
+        return png(self, SHOWN_DPI), {"width": width, "alt": described(self)}
+
+    __repr__ = described
 
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Figure, Any]:
@@ -130,14 +149,10 @@ def positions(values: Any) -> numpy.ndarray:
 
 
 def png(shown: Figure, dpi: int = DPI) -> bytes:
-    """The figure as an opaque PNG file's bytes, in 128 colours: a third of the size of all."""
-    buffer, small = io.BytesIO(), io.BytesIO()
+    """The figure as an opaque PNG file's bytes, in all its colours: fewer would change bands."""
+    buffer = io.BytesIO()
     shown.savefig(buffer, format="png", dpi=dpi, facecolor="white")
-    picture = Image.open(buffer).convert("RGB")
-    # median cut, the default, would drop the colours of small things
-    few = picture.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(small, format="png", optimize=True)
-    return small.getvalue()
+    return buffer.getvalue()
 
 
 def save(shown: Figure, path: str | Path) -> Path:

@@ -28,8 +28,8 @@ def verdict_rows(
     Returns:
         The columns ``controller``, ``baseline``, ``evaluations``, ``measure``, ``difference``
         (controller minus baseline), ``low`` and ``high`` (its 95 % bootstrap interval over the
-        paired seeds), ``seeds`` and ``judgement`` (``better``, ``worse`` or
-        ``not distinguishable``).
+        paired seeds), ``seeds`` and ``judgement`` (``better``, ``worse``,
+        ``not distinguishable`` or ``too few to compare``).
 
     Raises:
         SettingsError: an unknown baseline or measure, or a number beyond the budget.
@@ -44,8 +44,9 @@ def verdict_rows(
             continue
         verdict = comparison.verdict(name, baseline, at, measure)
         difference, low, high = positions([verdict.difference, verdict.low, verdict.high])
-        decided, better = low > 0 or high < 0, (difference > 0) == more_is_better
-        judgement = ("better" if better else "worse") if decided else "not distinguishable"
+        judgement = verdict.conclusion or ""
+        if judgement.endswith(" was better"):
+            judgement = "better" if (difference > 0) == more_is_better else "worse"
         rows.append((name, baseline, at, measure, difference, low, high, seeds, judgement))
     names = ["controller", "baseline", "evaluations", "measure", "difference", "low", "high"]
     frame = pandas.DataFrame(rows, columns=[*names, "seeds", "judgement"])
@@ -56,8 +57,8 @@ def verdict_rows(
 def draw_verdicts(rows: pandas.DataFrame, ax: Axes, title: str = "") -> Axes:
     """Draw :func:`verdict_rows`: a dot and its interval per controller, the baseline a line at 0.
 
-    Filled dots are differences whose interval leaves out 0: those are decided. Which way is better
-    is written on the axis.
+    Filled dots are decided: the interval leaves out 0, and there are seeds enough. Which way is
+    better is written on the axis.
     """
     if rows.empty:
         styled(ax, "", "", title)

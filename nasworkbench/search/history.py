@@ -50,10 +50,8 @@ class History:
     def __init__(self, directory: str | Path, space: Space | None = None) -> None:
         self.directory = Path(directory).absolute()
         self.store = Store(directory, space, read_only=True)
-        self.controller, self.evaluator = (
-            self.store.meta("controller"),
-            self.store.meta("evaluator"),
-        )
+        self.controller = self.store.meta("controller")
+        self.evaluator = self.store.meta("evaluator")
         self._stored_space, self._read = self.store.meta("space"), 0
         self.name: str = self.controller["class"]
         changed = space is not None and difference(self._stored_space, describe(space))

@@ -52,11 +52,9 @@ def describe(thing: Any) -> dict[str, Any]:
         SettingsError: settings that JSON cannot hold.
     """
     settings_of = getattr(thing, "settings", None)
-    name = (
-        type(thing).__name__
-        if settings_of
-        else getattr(thing, "__qualname__", type(thing).__name__)
-    )
+    name = type(thing).__name__
+    if settings_of is None:  # a function
+        name = getattr(thing, "__qualname__", name)
     settings = settings_of() if settings_of else {}
     meta_rows({f"settings of {name}": settings})  # raises what JSON cannot hold
     return {"class": name, "settings": settings}
@@ -93,9 +91,8 @@ def build_evaluator(record: dict[str, Any], device: str | None = None, root: Any
             "load. Pass the evaluator: Search.resume(directory, evaluator=...)"
         )
     dataset = _built(record, "data set", partial(_load, root), **stored)
-    return _built(
-        record, "evaluator", cls, dataset, _built(record, "recipe", Recipe, **recipe), **settings
-    )
+    given = dataset, _built(record, "recipe", Recipe, **recipe)
+    return _built(record, "evaluator", cls, *given, **settings)
 
 
 def _load(here: Any, name: str, root: Any = None, download: Any = None, **settings: Any) -> Dataset:
@@ -131,11 +128,9 @@ def _built(
     record: dict[str, Any], what: str, make: Callable[..., Any], /, *arguments: Any, **settings: Any
 ) -> Any:
     try:
-        large = [
-            name for name in settings.keys() & MOST if is_whole(settings[name], MOST[name] + 1)
-        ]
-        if large:
-            raise ValueError(f"{large[0]}={settings[large[0]]} is more than {MOST[large[0]]}")
+        for name in settings.keys() & MOST:
+            if is_whole(settings[name], MOST[name] + 1):
+                raise ValueError(f"{name}={settings[name]} is more than {MOST[name]}")
         return make(*arguments, **settings)
     except (TypeError, ValueError, LookupError, RuntimeError, MemoryError) as error:
         raise StoreError(

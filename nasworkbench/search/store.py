@@ -344,8 +344,7 @@ class Store:
     def rows(self, after: int = 0) -> list[dict[str, Any]]:
         """The columns of all trials that ended after the first ``after``, in the order of
         completion, tokens and probabilities unpacked; no space is needed."""
-        where = "WHERE completion_order > ? ORDER BY completion_order"
-        return self._rows(where, after)
+        return self._rows("WHERE completion_order > ? ORDER BY completion_order", after)
 
     def updates(self, after: int = 0) -> list[dict[str, Any]]:
         """One dict per update of the controller, those after number ``after`` (they count from 1):
@@ -358,9 +357,8 @@ class Store:
         """A dict per retrained network, with the columns of the table."""
         query = "SELECT * FROM retrainings ORDER BY origin, key, seed"
         with self.reading("the retrained networks"):
-            return [
-                dict(zip(RETRAINED, schema.unsealed(row), strict=True)) for row in self._all(query)
-            ]
+            rows = map(schema.unsealed, self._all(query))
+            return [dict(zip(RETRAINED, row, strict=True)) for row in rows]
 
     # --- how rows are read --------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..checks import choice, flag
-from ..errors import SettingsError, TableError
+from ..checks import choice, flag, instance
+from ..errors import TableError
 from ..spaces import Space
 from ..training import Evaluation
 from .table import Table
@@ -30,9 +30,8 @@ class TableEvaluator:
     """
 
     def __init__(self, table: Table, average: bool = True, missing: str = "error") -> None:
-        if not isinstance(table, Table):
-            raise SettingsError(f"a TableEvaluator takes a Table, got {table!r:.80}")
-        self.table, self.average = table, flag("average", average)
+        self.table = instance("table", table, Table, 'tables.load("cells")')
+        self.average = flag("average", average)
         self.missing = choice("missing", missing, ("error", "fail"))
         self.lookups = 0  #: calls so far, the same architecture counted again
 

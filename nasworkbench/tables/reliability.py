@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy
-from scipy import stats
 
 from .table import Numbers
 
@@ -76,6 +75,8 @@ def of_mean(icc: float, seeds: int) -> float:
 
 def kendall_tau(accuracies: Numbers) -> float:
     """Tau-b between two seeds, the mean over all pairs of them."""
+    from scipy import stats  # takes half a second, which no search has to wait for
+
     pairs = itertools.combinations(accuracies.T, 2)
     return float(numpy.mean([stats.kendalltau(a, b).statistic for a, b in pairs]))
 

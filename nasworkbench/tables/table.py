@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ..checks import optional, whole
 from ..errors import TableError
@@ -198,7 +197,8 @@ class Table:
     @cached_property
     def ranks(self) -> Numbers:
         """(n,): by mean validation accuracy; 1 is the best, and equals share the best rank."""
-        return stats.rankdata(-self.mean_validation, method="min")
+        means = self.mean_validation
+        return 1 + len(means) - numpy.searchsorted(numpy.sort(means), means, side="right")
 
     def best(self, count: int = 1) -> list[int]:
         """The rows of the highest mean validation accuracies, best first."""

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from .. import zoo
-from ..checks import choice, number, optional, whole
+from ..checks import choice, instance, number, optional, whole
 from ..data import Dataset
 from ..errors import SettingsError, listed
 from ..executors import Finished
@@ -65,14 +65,6 @@ class Evaluation:
     curves: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _instance(name: str, value: Any, kind: type, advice: str) -> Any:
-    if not isinstance(value, kind):
-        raise SettingsError(
-            f"{name} must be a {kind.__name__}, got {value!r:.80}. Make one by {advice}"
-        )
-    return value
-
-
 class TrainingEvaluator:
     """Builds a child network from the genotype, trains it, and returns its validation accuracy.
 
@@ -106,8 +98,8 @@ class TrainingEvaluator:
         **network: Any,
     ) -> None:
         advice = f"nasworkbench.data.load({dataset if isinstance(dataset, str) else 'digits'!r})"
-        self.dataset = _instance("dataset", dataset, Dataset, advice)
-        self.recipe = _instance("recipe", recipe, Recipe, "Recipe(epochs=20) or Recipe.digits()")
+        self.dataset = instance("dataset", dataset, Dataset, advice)
+        self.recipe = instance("recipe", recipe, Recipe, "Recipe(epochs=20) or Recipe.digits()")
         self.reward, self.device = choice("reward", reward, REWARDS), str(find_device(device))
         self.cells = cells if isinstance(cells, Sequence) else whole("cells", cells)
         self.filters, self.network = whole("filters", filters), network
@@ -187,7 +179,7 @@ class TrainingEvaluator:
     def with_recipe(self, recipe: Recipe) -> TrainingEvaluator:
         """The same evaluator with another recipe."""
         other = copy.copy(self)
-        other.recipe = _instance("recipe", recipe, Recipe, "Recipe(epochs=20)")
+        other.recipe = instance("recipe", recipe, Recipe, "Recipe(epochs=20)")
         return other
 
     def settings(self) -> dict[str, Any]:
@@ -263,7 +255,7 @@ def checked_end(future: Future[Finished]) -> tuple[Evaluation, int | None]:
     """
 
     def check() -> tuple[Evaluation, int | None]:
-        ended = _instance("what an executor's future gives", future.result(0), Finished, "call()")
+        ended = instance("what an executor's future gives", future.result(0), Finished, "call()")
         status = choice("status", ended.status, (*STATUSES, "out_of_memory", "crashed"))
         failed = Evaluation(None, status, one_line(ended.cause or status, 500))
         evaluation = checked(ended.value) if status == "ok" else failed

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas
 
+from ...checks import instance
 from ...controllers import PolicyGradient
 from ...errors import SettingsError, WorkbenchError
 from ...executors import Executor
@@ -90,12 +91,7 @@ class DashboardState:
     """
 
     def __init__(self, search: Search, baseline: Search | str | Path | None = None) -> None:
-        if not isinstance(search, Search):
-            raise SettingsError(
-                f"a Search is needed here, got {type(search).__name__}; a run folder becomes one "
-                "by Search.resume(directory)"
-            )
-        self.search = search
+        self.search = instance("search", search, Search, "Search.resume(directory)")
         self.baseline = None if baseline is None else Run(baseline)
         self.run = Run(search)
         self.updates: list[dict[str, Any]] = []
@@ -233,17 +229,15 @@ class DashboardState:
     def workers(self, now: float | None = None) -> list[tuple[str, str, str]]:
         """``(worker, trial, since)`` of each worker of a running search, in words."""
         now = time.time() if now is None else now
-        return [
-            (str(number), "idle", "")
-            if work is None
-            else (
-                str(number),
-                f"trial {work.number}, genotype {work.key}",
-                f"{time.strftime('%H:%M:%S', time.localtime(work.since))}, "
-                f"for {max(0.0, now - work.since):.0f} s",
-            )
-            for number, work in enumerate(self.search.activity)
-        ]
+        rows = []
+        for number, work in enumerate(self.search.activity):
+            trial, since = "idle", ""
+            if work is not None:
+                trial = f"trial {work.number}, genotype {work.key}"
+                begun = time.strftime("%H:%M:%S", time.localtime(work.since))
+                since = f"{begun}, for {max(0.0, now - work.since):.0f} s"
+            rows.append((str(number), trial, since))
+        return rows
 
 
 class Pace:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ... import plots
 from ...drawing import draw
 from ...plots.rewards import WINDOW
-from ..common import escaped, table
+from ..common import escaped, image, table
 from .state import DashboardState
 
 #: Windows in the figure of the operations; with about so many, numbers fit into it.
@@ -29,22 +29,24 @@ class Tab:
 
     Args:
         words: what it says, as HTML.
-        picture: its picture as PNG; None where there is nothing to draw.
+        picture: its picture as HTML; None where there is nothing to draw.
         shows: what of the search a picture shows now: while that is the same, so is the picture.
     """
 
     words: Callable[[DashboardState], str]
-    picture: Callable[[DashboardState], bytes | None] = lambda state: None
+    picture: Callable[[DashboardState], str | None] = lambda state: None
     shows: Callable[[DashboardState], str] = lambda state: f"the first {state.done:,} trials"
 
 
 def plotted(draw: Callable[[DashboardState, Any], object], **layout: Any) -> Any:
     """A function that gives the picture of a figure, by one that draws on its axes."""
 
-    def picture(state: DashboardState) -> bytes:
+    def picture(state: DashboardState) -> str:
         fig, axes = plots.figure(**layout)
         draw(state, axes)
-        return plots.png(fig, DPI)
+        width, height = DPI * fig.get_size_inches()  # said beforehand, so that nothing jumps
+        style = f"width: {width:g}px; max-width: 100%; aspect-ratio: {width:g} / {height:g}"
+        return image("png", plots.png(fig, DPI), plots.described(fig), style)
 
     return picture
 
@@ -88,7 +90,7 @@ def controller(state: DashboardState) -> str:
     return f"{name} after {count}{': ' if numbers else ''}{', '.join(numbers)}."
 
 
-def controller_picture(state: DashboardState) -> bytes | None:
+def controller_picture(state: DashboardState) -> str | None:
     draw = plotted(_draw_updates, columns=3, size=(10.0, 3.4))
     return draw(state) if state.learns else None
 
@@ -129,8 +131,9 @@ def best_cell(state: DashboardState) -> str:
     return escaped(words)
 
 
-def best_cell_picture(state: DashboardState) -> bytes | None:
-    return None if state.run.best is None else draw(state.run.best.genotype).png()
+def best_cell_picture(state: DashboardState) -> str | None:
+    best = getattr(state.run.best, "genotype", None)
+    return best and image("png", draw(best).png(), str(best))
 
 
 def workers(state: DashboardState) -> str:

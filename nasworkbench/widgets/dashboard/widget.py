@@ -130,9 +130,8 @@ class SearchDashboard(Panel):
             max=1, tooltip="trials that have ended", layout={"width": "99%"}
         )
         self.numbers, self.sentence, self.problem = text(), text(), text()
-        hidden = {"display": "none", "max_width": "100%", "align_self": "flex-start"}
         self.words = {name: text() for name in TABS}
-        self.pictures = {name: ipywidgets.Image(layout=hidden) for name in TABS}
+        self.pictures = {name: ipywidgets.HTML(layout={"display": "none"}) for name in TABS}
         views = [ipywidgets.VBox([self.words[name], self.pictures[name]]) for name in TABS]
         self.tabs = ipywidgets.Tab(views, titles=list(TABS), selected_index=0)
         self.tabs.observe(self._turned, "selected_index")
@@ -254,11 +253,10 @@ class SearchDashboard(Panel):
 
     def _draw(self) -> None:
         name, tab = self.tab, TABS[self.tab]
-        png, reason = attempt(tab.picture, self.state)
+        picture, reason = attempt(tab.picture, self.state)
         self._undrawn = f" No drawing: {reason}" if reason else ""
-        if png is not None:
-            self.pictures[name].value = png
-        self.pictures[name].layout.display = "none" if png is None else None
+        self.pictures[name].value = picture or ""
+        self.pictures[name].layout.display = None if picture else "none"
         self.drawn[name] = tab.shows(self.state)
 
     def _live(self) -> None:

@@ -16,7 +16,7 @@ from ... import zoo
 from ...checks import choice, whole
 from ...controllers.evolution import mutate
 from ...dialects.detect import detect
-from ...errors import GenotypeError, SpaceError, WorkbenchError, listed
+from ...errors import GenotypeError, SpaceError, WorkbenchError, errors_in, listed
 from ...genotype import COMBINATIONS, OPERATIONS, Block, Cell, Genotype
 from ...spaces import CellSpace
 
@@ -68,16 +68,10 @@ class EditorState:
         if self.space is not None:
             start = self.space.sample(self.generator)
         start = zoo.get("nasnet-a") if start is None else start
-        if not isinstance(start, Genotype):
-            raise WorkbenchError(
-                f"a CellEditor starts from a Genotype or a CellSpace, got {start!r:.80}; "
-                'zoo.get("nasnet-a") gives a genotype'
-            )
         #: what can be chosen
         self.operations = self.space.operations if self.space else OPERATIONS
         self.combinations = self.space.combinations if self.space else COMBINATIONS
-        self.check(start)
-        self._now = Version.of(start)
+        self._now = Version.of(self.check(start))
         self._before: list[Version] = []
         self._after: list[Version] = []
 
@@ -109,14 +103,17 @@ class EditorState:
         """
         return getattr(self.genotype, choice("cell", role, ROLES, GenotypeError))
 
-    def check(self, genotype: object) -> None:
-        """See that this genotype may be edited here.
+    def check(self, genotype: object) -> Genotype:
+        """The genotype, if it may be edited here.
 
         Raises:
             WorkbenchError: no genotype, one outside of the space, or one too large for a screen.
         """
         if not isinstance(genotype, Genotype):
-            raise GenotypeError(f"the editor holds a Genotype, got {genotype!r:.80}")
+            raise GenotypeError(
+                "the editor holds a Genotype, and starts from a Genotype or a CellSpace, got "
+                f'{genotype!r:.80}. Make a genotype by zoo.get("nasnet-a")'
+            )
         if self.space is not None:
             self.space.encode(genotype)
         for role, cell in genotype.cells:
@@ -125,11 +122,11 @@ class EditorState:
                     f"{role} cell: {len(cell.blocks)} blocks and {cell.inputs} inputs; the editor "
                     f"shows up to {MOST_BLOCKS} blocks and {MOST_INPUTS} inputs"
                 )
+        return genotype
 
     def load(self, genotype: Genotype) -> None:
         """Take another genotype; undo brings the present one back."""
-        self.check(genotype)
-        self._step(Version.of(genotype))
+        self._step(Version.of(self.check(genotype)))
 
     def load_zoo(self, name: str) -> str:
         """Take a published genotype."""
@@ -282,20 +279,15 @@ class EditorState:
         return blocks[whole(f"{role} cell: block", block, 0, len(blocks) - 1, GenotypeError)]
 
     def _change(self, role: str, number: int, field: str, value: Any) -> None:
-        blocks = list(self.cell(role).blocks)
-        try:
-            blocks[number] = replace(self._block(role, number), **{field: value})
-        except GenotypeError as error:
-            where = "" if str(error).startswith(role) else f"{role} cell, block {number}, "
-            raise GenotypeError(f"{where}{error}") from None
+        blocks, block = list(self.cell(role).blocks), self._block(role, number)
+        with errors_in(f"{role} cell, block {number}, ", GenotypeError):
+            blocks[number] = replace(block, **{field: value})
         self._put(role, tuple(blocks), self._concat(role))
 
     def _put(self, role: str, blocks: tuple[Block, ...], concat: tuple[int, ...] | None) -> None:
         """Make this the cell, if it is legal; in a tied space it is both cells."""
-        try:
+        with errors_in(f"{role} cell, ", GenotypeError):
             cell = Cell(blocks, concat, self.cell(role).inputs)  # type: ignore[arg-type]
-        except GenotypeError as error:
-            raise GenotypeError(f"{role} cell, {error}") from None
         roles = ROLES if self.space is not None and self.space.tied else (role,)
         genotype = replace(self.genotype, name=None, **dict.fromkeys(roles, cell))
         self.check(genotype)

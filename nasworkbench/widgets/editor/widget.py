@@ -19,7 +19,7 @@ import anywidget
 import traitlets
 
 from ... import dialects, zoo
-from ...checks import choice, whole
+from ...checks import choice, instance, optional, whole
 from ...dialects.detect import READERS
 from ...drawing import Drawing, draw
 from ...drawing.dot import THEMES
@@ -102,12 +102,8 @@ class CellEditor(StandIn, anywidget.AnyWidget):
         evaluator: Any = None,
         table: Table | None = None,
     ) -> None:
-        if table is not None and not isinstance(table, Table):
-            raise TableError(
-                f'table must be a Table, such as tables.load("cells"), got {table!r:.80}'
-            )
+        self.table = optional(instance, "table", table, Table, 'tables.load("cells")', TableError)
         self.state = EditorState(genotype_or_space)
-        self.table = table
         sizes = {"cells": cells, "filters": filters, "image_size": image_size}
         self.sizes = {name: whole(name, size, 1, LARGEST[name]) for name, size in sizes.items()}
         self.trial = Training(evaluator, self._show_training)

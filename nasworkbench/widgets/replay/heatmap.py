@@ -51,12 +51,8 @@ class HeatMap:
         self._texts: list[str] = []
         #: by decision and choice: left, top and width of its field
         self._fields: list[list[tuple[float, float, float]]] = [[] for _ in decisions]
-        blocks = [
-            list(group)
-            for _, group in groupby(
-                enumerate(decisions), lambda item: (item[1].cell, item[1].block)
-            )
-        ]
+        by_block = groupby(enumerate(decisions), lambda item: (item[1].cell, item[1].block))
+        blocks = [list(group) for _, group in by_block]
         widths = self._widths([[decision for _, decision in block] for block in blocks])
         starts, right = self._name_blocks(blocks, widths)
         y = float(HEAD)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 from matplotlib.figure import Figure
+from scipy import stats
 
 from ... import plots, recordings
 from ...checks import whole
@@ -132,7 +133,8 @@ class ReplayState:
         told = trial.told_reward if trial.told_reward != trial.reward else None
         entropy, log_prob = None, None
         if probabilities is not None:
-            entropy, log_prob = _mean_entropy(probabilities), trial.proposal.log_prob
+            entropy = float(stats.entropy(probabilities, axis=1).mean())
+            log_prob = trial.proposal.log_prob
         clip = self.history.controller["settings"].get("clip")
         known: list[tuple[str, float | None, str, str]] = [
             ("reward", trial.reward, ".4f", "what the evaluator measured"),
@@ -239,12 +241,6 @@ def run_folder(source: str | Path) -> Path:
         f"a replay shows a run folder, a Search, or a recording by its name "
         f"({listed(recordings.names())}); there is no folder or recording {source!r:.80}"
     )
-
-
-def _mean_entropy(probabilities: numpy.ndarray) -> float:
-    """Nats per decision of (T, C) probabilities; 0 log 0 is 0."""
-    logs = numpy.log(probabilities, out=numpy.zeros_like(probabilities), where=probabilities > 0)
-    return float(-(probabilities * logs).sum(1).mean())
 
 
 def _count(number: int, word: str) -> str:

@@ -15,10 +15,9 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from ... import plots
-from ...errors import WorkbenchError
 from ...plots.style import VERMILLION
 from ...search import Search, Trial
-from ..common import Panel, button, escaped, image, row, say, table, text
+from ..common import Panel, attempt, button, escaped, image, row, say, table, text
 from .state import CURVE, ReplayState
 
 FILL = f"width:100%;display:block;aspect-ratio:{CURVE[0]}/{CURVE[1]}"
@@ -143,10 +142,9 @@ class SearchReplay(Panel):
     def go(self, step: int) -> None:
         """Show a step, as the controls do: what is refused is said, and the step stays."""
         with self._lock:
-            try:
-                self.state.go(step)
-            except WorkbenchError as error:
-                say(self.sentence, escaped(error), "problem", role="status")
+            _, refusal = attempt(self.state.go, step)
+            if refusal:
+                say(self.sentence, escaped(refusal), "problem", role="status")
             else:
                 self._show()
 

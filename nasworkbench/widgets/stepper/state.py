@@ -138,9 +138,8 @@ class StepperState:
             SpaceError: not a choice of this decision; nothing is changed.
         """
         labels = self.decision.labels
-        token: Any = (
-            labels.index(choice) if isinstance(choice, str) and choice in labels else choice
-        )
+        named = isinstance(choice, str) and choice in labels
+        token: Any = labels.index(choice) if named else choice
         if not is_whole(token, 0, len(labels) - 1):
             raise SpaceError(
                 f"{self.decision.name}: {shown(choice)} is not one of its choices, which are "

@@ -16,12 +16,11 @@ import pandas
 from matplotlib.figure import Figure
 
 from ...controllers.policy_gradient import PolicyGradient
-from ...errors import WorkbenchError
 from ...plots import figure, png
 from ...plots.decisions import axis_top, decision_rows, draw_decision, draw_policy, policy_rows
 from ...spaces import CellSpace
 from ...spaces.base import Tokens
-from ..common import Panel, button, drawn, escaped, image, row, say, table, text
+from ..common import Panel, attempt, button, drawn, escaped, image, row, say, table, text
 from .state import COLDEST, HOTTEST, StepperState
 
 
@@ -169,10 +168,9 @@ class ControllerStepper(Panel):
 
     def _try(self, action: Callable[..., None], *arguments: Any) -> None:
         """Do what a user asked for; where it is refused, say why and keep what is shown."""
-        try:
-            action(*arguments)
-        except WorkbenchError as error:
-            say(self.status, escaped(error), "problem", role="status")
+        _, refusal = attempt(action, *arguments)
+        if refusal:
+            say(self.status, escaped(refusal), "problem", role="status")
 
     def _change(self, action: Callable[..., str | None] = lambda: None, *arguments: Any) -> None:
         with self._lock:

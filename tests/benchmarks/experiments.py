@@ -340,6 +340,7 @@ STUDIES = {
         {
             "PPO": partial(delayed, CONTROLLERS["tuned PPO"]),
             "REINFORCE": partial(delayed, CONTROLLERS["tuned REINFORCE"]),
+            "PPO, no clip": partial(delayed, partial(PPO, **TUNED, no_repeats=True, clip=1e6)),
         },
         decimals=0,
         more_is_better=False,

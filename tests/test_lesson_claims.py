@@ -221,6 +221,13 @@ def test_with_proposals_in_flight_reinforce_is_ahead_of_ppo():
     assert [round(mean) for mean in means] == [4, 9]
 
 
+def test_the_clip_helps_with_fresh_samples_and_harms_with_old_ones():
+    for in_flight in (1, 5):
+        decided("delay", "PPO", "PPO, no clip", in_flight)
+    decided("delay", "PPO, no clip", "PPO", 200)
+    undecided("delay", "PPO, no clip", "REINFORCE", 200)
+
+
 @pytest.mark.parametrize("name", ["PPO", "REINFORCE"])
 def test_many_proposals_in_flight_cost_rank(name):
     delay = experiment("delay")

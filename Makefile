@@ -6,6 +6,8 @@
 # make notebooks  the lessons executed anew, toy tier, in their normal form
 # make bench    speed, as ratios (not part of the tests)
 # make who-wins  tests/benchmarks/who_wins.md anew (an hour; resumable)
+# make paper-space  tests/benchmarks/paper_space.md: what is missing of it (three hours; resumable)
+# make experiments  the recorded experiments of the lessons anew (half an hour; resumable)
 #
 # Each target installs what it needs into .venv once, and again only when pyproject.toml changes.
 
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 NASWORKBENCH_PROGRESS=0 \
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: search test quick lab notebooks bench who-wins lint clean
+.PHONY: search test quick lab notebooks bench who-wins paper-space experiments lint clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed
@@ -51,6 +53,12 @@ bench: $(VENV)/installed-bench
 
 who-wins: $(VENV)/installed-bench
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/who_wins.py
+
+paper-space: $(VENV)/installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/paper_space.py
+
+experiments: $(VENV)/installed-bench
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/experiments.py
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11")'

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from ..checks import choice
 from ..recordings import Experiment
 from .lines import draw_lines, line_styles
 from .style import styled
@@ -32,7 +33,7 @@ def draw_experiment(
         title: of the axes.
 
     Raises:
-        SettingsError: there is no such variant.
+        SettingsError: there is no such variant, or it is not drawn.
     """
     rows = experiment.rows(names)
     logarithmic = not experiment.about["more_is_better"]
@@ -40,6 +41,7 @@ def draw_experiment(
     draw_lines(rows, ax, "at", None, logarithmic, logarithmic)
     styles = line_styles(list(dict.fromkeys(rows["controller"])), None)
     for name, values in (others or {}).items():
+        choice("others: a variant that is drawn", name, styles)
         for seed in values:
             points = experiment.points[: len(seed)]
             ax.plot(points, seed, color=styles[name]["color"], linewidth=0.7, alpha=0.8)

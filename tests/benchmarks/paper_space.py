@@ -153,10 +153,10 @@ pass over the digits, N = 1, F = 8), {trials} to a search. Then the {top} best o
 trained again, {again} times each and three passes long, and measured on test data, as the main job
 does.
 
-**{seeds} paired seeds**: fewer than the 20 from which on `compare` names a winner. Between two equal
-searches an interval from 8 leaves zero out in 13 to 15 of 100 cases (5 would be right), one from 5
-in 17 to 21. So "ahead" is a hint here, and where an interval holds zero not even that. The tuned
-settings are those of who_wins.md, which were chosen on two tables of other spaces.
+**{seeds} paired seeds**: fewer than the 20 from which on `compare` names a winner. Between two
+equal searches an interval from 8 leaves zero out in 13 to 15 of 100 cases (5 would be right), one
+from 5 in 17 to 21. So "ahead" is a hint here, and where an interval holds zero not even that. The
+tuned settings are those of who_wins.md, which were chosen on two tables of other spaces.
 
 {table}
 

@@ -134,7 +134,7 @@ def run(seeds: int, workers: int) -> dict[str, dict[str, Any]]:
 # --- the page -----------------------------------------------------------------------------------
 
 #: Where the best so far is read, and the pairs of which the page gives a verdict.
-POINTS = (1, 2, 5, *range(10, TIER.trials + 1, 10))
+POINTS = tuple(range(10, TIER.trials + 1, 10))
 PAIRS = [(name, "random search") for name in list(CONTROLLERS)[1:]] + [
     ("tuned PPO", "tuned evolution"),
     ("tuned PPO", "tuned REINFORCE"),

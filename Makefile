@@ -14,12 +14,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One process a core and one more, for browsers and killed processes are mostly waited for. The tests
-# of a file stay together (so that what they share is made once), and tests/conftest.py says which
-# begin first.
-PROCESSES := $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# One process a core. The tests of a file stay together (so that what they share is made once), and
+# tests/conftest.py says which begin first.
 PYTEST := OMP_NUM_THREADS=1 NASWORKBENCH_PROGRESS=0 \
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: search test quick lab notebooks bench who-wins paper-space experiments lint clean
 .DELETE_ON_ERROR:

@@ -56,13 +56,13 @@ def concluded(
     """
     difference, low, high = figures
     better = sides[0] if low > 0 else sides[1] if high < 0 else None
-    found, end = f"{better} was better" if better else "not distinguishable", ""
+    outcome, end = f"{better} was better" if better else "not distinguishable", ""
     few = {name: n for name, n in counts.items() if n is not None and n < MINIMA[name]}
     if few:
         takes = listed([f"{MINIMA[name]} {name} (here {n})" for name, n in few.items()])
         more = "run more seeds" if "paired seeds" in few else "take a larger tier, or more trials"
-        found, end = "too few to compare", f". It takes at least {takes}: {more}"
-    return Verdict(f"{text}: {found}{end}.", difference, low, high, found)
+        outcome, end = "too few to compare", f". It takes at least {takes}: {more}"
+    return Verdict(f"{text}: {outcome}{end}.", difference, low, high, outcome)
 
 
 def bootstrap_means(

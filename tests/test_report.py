@@ -1,5 +1,7 @@
 """The report as a reader of its HTML sees it: sections, rows, texts, and no request to anywhere."""
 
+import base64
+import io
 import os
 import re
 import sys
@@ -7,11 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from nasworkbench import PPO, CellSpace, Genotype, RandomSearch, Reinforce, Search, report
+from nasworkbench import PPO, CellSpace, Genotype, RandomSearch, Reinforce, Search, plots, report
 from nasworkbench.comparison import verdict
 from nasworkbench.drawing import rendering
 from nasworkbench.errors import StoreError, WorkbenchError
+from nasworkbench.report import figures
 from nasworkbench.training import Evaluation
 
 ROOT = Path(__file__).parent.parent
@@ -161,7 +165,7 @@ def test_nothing_is_fetched_from_anywhere(seen):
     for tag, attributes in seen.elements:
         for name in ("src", "srcset", "href", "xlink:href", "action", "data", "poster"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("#", "data:image/png;base64,")), (tag, value)
+            assert value is None or value.startswith(("#", "data:image/webp;base64,")), (tag, value)
         assert "url(" not in (attributes.get("style") or "")
     assert seen.count("link") == seen.count("iframe") == 0
     assert sum(tag == "img" for tag, _ in seen.elements) == 4  # the figures
@@ -404,3 +408,13 @@ def test_numbers_read_well():
     assert report.decimals(float("nan")) == report.whole(None) == report.date(None) == "–"
     assert report.whole(1234567.0) == "1,234,567"
     assert report.date(0) == "1970-01-01 00:00:00 UTC"
+
+
+def test_a_figure_in_the_page_keeps_every_colour():
+    figure, ax = plots.figure()
+    for height in range(6):  # bands over bands: hundreds of tints
+        ax.fill_between([0, 1], height, height + 1.5, alpha=0.2, color=f"C{height}")
+    _, data = figures._picture(figure).split("data:image/webp;base64,")
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    exact = Image.open(io.BytesIO(plots.png(figure)))
+    assert shown.convert("RGB").tobytes() == exact.convert("RGB").tobytes()

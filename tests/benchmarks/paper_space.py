@@ -221,8 +221,8 @@ def write(results: dict[str, dict[str, Any]]) -> None:
             difference = all_measures[a][column] - all_measures[b][column]
             _, low, high = bootstrap_mean(difference)
             ahead = a if low > 0 else b if high < 0 else ""
-            ahead = ahead if len(seeds) >= LEAST_SEEDS else ""
             words = f"{ahead} ahead" if ahead else "not distinguishable"
+            words = words if len(seeds) >= LEAST_SEEDS else "too few seeds"
             row.append(f"{interval(difference, '+.2f')}: {words}")
         verdicts.append(f"| {a} – {b} | " + " | ".join(row) + " |")
     text = PAGE.format(

@@ -33,7 +33,7 @@ def test_the_names_are_the_files():
     files = Path(recordings.__file__).parent.glob("*.sqlite.xz")
     assert {p.name.removesuffix(".sqlite.xz") for p in files} == set(recordings.names())
     sizes = [p.stat().st_size for p in Path(recordings.__file__).parent.glob("*.xz")]
-    assert sum(sizes) < 400_000
+    assert sum(sizes) < 300_000
 
 
 @pytest.mark.parametrize("name", recordings.names())
